@@ -1,0 +1,159 @@
+//! Drift of one resource: what Git declares against what was read.
+//!
+//! Only what is declared is compared. The answer is one of three, never two: what was not read, is write-only or could
+//! not be resolved is unknown, neither drift nor in sync. What counts as equal is data ([`crate::schema`]).
+
+use serde_json::Value;
+
+use crate::resource::{Depth, Kind};
+use crate::schema::Schema;
+
+/// What the world says about a resource besides its own attributes.
+#[derive(Debug, Clone, Default)]
+pub struct Context {
+    /// Account, subscription, project or cluster.
+    pub account: String,
+    /// Region, or `-`.
+    pub region: String,
+    /// The provider's primary identifier.
+    pub id: String,
+    /// Facts about other resources (alias targets, stack tags), by name.
+    pub related: Value,
+}
+
+/// Everything the comparison may look at besides the two values.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The provider's own type name.
+    pub kind: &'a Kind,
+    /// What counts as equal for the kind.
+    pub schema: &'a Schema,
+    /// What the world says.
+    pub context: &'a Context,
+    /// How much was read.
+    pub depth: Depth,
+    /// Key of the digests that stand for sensitive values.
+    pub mask: &'a MaskKey,
+}
+
+/// Key under which sensitive values are digested: the same secret looks the same, different ones look different, and
+/// neither can be guessed from the digest without the key.
+#[derive(Clone)]
+pub struct MaskKey([u8; 32]);
+
+impl MaskKey {
+    /// Returns the key of these bytes.
+    pub const fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns the text that stands for a sensitive value.
+    pub fn mask(&self, value: &Value) -> Value {
+        let digest = blake3::keyed_hash(&self.0, value.to_string().as_bytes()).to_hex();
+        Value::String(format!("(sensitive {})", digest.get(..12).unwrap_or_default()))
+    }
+}
+
+impl std::fmt::Debug for MaskKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MaskKey")
+    }
+}
+
+/// What happened to a declared value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ChangeOp {
+    /// Another value was read.
+    Changed,
+    /// Nothing was read where Git declares something.
+    Removed,
+    /// Something was read that Git, watching strictly, does not declare.
+    Added,
+}
+
+impl ChangeOp {
+    /// Returns the word used in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Changed => "changed",
+            Self::Removed => "removed",
+            Self::Added => "added",
+        }
+    }
+}
+
+/// One difference. Sensitive values are already masked here.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// RFC 6901 pointer into the declared value (into the observed one for `Added`).
+    pub path: String,
+    /// What happened.
+    pub op: ChangeOp,
+    /// What Git says; null for `Added`.
+    pub desired: Value,
+    /// What was read; null for `Removed`.
+    pub observed: Value,
+    /// Whether both values were replaced by digests.
+    pub sensitive: bool,
+}
+
+/// A declared value about which nothing can be said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unknown {
+    /// RFC 6901 pointer into the declared value.
+    pub path: String,
+    /// Why: `write_only`, `unresolved`, `not_read`.
+    pub reason: &'static str,
+}
+
+/// The three answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Answer {
+    /// Everything declared was read and is as declared.
+    InSync,
+    /// Something declared is different.
+    Drifted,
+    /// Nothing is different, but not everything could be looked at.
+    Unknown,
+}
+
+impl Answer {
+    /// Returns the word used in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::InSync => "in_sync",
+            Self::Drifted => "drifted",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// What comparing one resource gave.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Comparison {
+    /// Drift, in the order of the paths.
+    pub changes: Vec<Change>,
+    /// Pointers of what was read and is not declared.
+    pub undeclared: Vec<String>,
+    /// What could not be looked at.
+    pub unknown: Vec<Unknown>,
+}
+
+impl Comparison {
+    /// Returns which of the three answers this is.
+    pub fn answer(&self) -> Answer {
+        if !self.changes.is_empty() {
+            Answer::Drifted
+        } else if self.unknown.is_empty() {
+            Answer::InSync
+        } else {
+            Answer::Unknown
+        }
+    }
+}
+
+/// Compares what Git declares with what was read.
+pub fn compare(desired: &Value, observed: &Value, facts: Facts<'_>) -> Comparison {
+    let _ = (desired, observed, facts);
+    Comparison::default()
+}

@@ -1,0 +1,18 @@
+//! The pure middle of driftwarden: the words of the field, and what a scan makes of what was read.
+//!
+//! Nothing here waits, reads a file, opens a socket or asks the time: `now` is always an argument. That is what lets
+//! every decision be tested as a table, and what makes the same input give the same bytes on every machine.
+//!
+//! In reading order:
+//! [`resource`] → [`schema`] → [`normalize`] → [`compare`] → [`rule`] → [`snapshot`] → [`finding`] → [`priority`] → [`decide`].
+
+pub mod compare;
+pub mod decide;
+pub mod finding;
+pub mod matcher;
+pub mod normalize;
+pub mod priority;
+pub mod resource;
+pub mod rule;
+pub mod schema;
+pub mod snapshot;

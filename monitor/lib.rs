@@ -1,1 +1,17 @@
-//! x
+//! driftwarden: knows where the clouds have left what Git says.
+//!
+//! The modules in the order in which data passes; [`scan`] is the straight line through them:
+//!
+//! ```text
+//! collect -> normalize -+-> compare --+-> advance -> decide -> save -> tell / mend
+//!                       +-> evaluate -+                       (store) (outbox: notify, remediate)
+//! ```
+//!
+//! Everything between `normalize` and `decide` is in the crate `driftwarden-core`.
+
+pub mod collect;
+pub mod notify;
+pub mod remediate;
+pub mod secret;
+pub mod telemetry;
+pub mod view;

@@ -122,7 +122,10 @@ fn notifications(steps: &[Step], root: &Route, now: Timestamp) -> Vec<Action> {
             groups.entry(key).or_insert_with(|| (route.group_wait, Vec::new())).1.push(notice);
         }
     }
-    groups.into_iter().map(|((group, receiver), (wait, notices))| notify(receiver, group, now + wait, notices)).collect()
+    groups
+        .into_iter()
+        .map(|((group, receiver), (wait, notices))| notify(receiver, group, now + wait, notices))
+        .collect()
 }
 
 fn notify(receiver: Arc<str>, group: String, not_before: Timestamp, mut notices: Vec<Notice>) -> Action {

@@ -44,8 +44,20 @@ pub enum MatcherError {
 
 /// The keys of a finding, besides `label.NAME`.
 pub const KEYS: [&str; 14] = [
-    "fingerprint", "type", "drift", "rule", "cloud", "provider", "account", "region", "kind", "name", "severity",
-    "priority", "phase", "cause",
+    "fingerprint",
+    "type",
+    "drift",
+    "rule",
+    "cloud",
+    "provider",
+    "account",
+    "region",
+    "kind",
+    "name",
+    "severity",
+    "priority",
+    "phase",
+    "cause",
 ];
 
 const OPERATORS: [&str; 8] = ["=~", "!~", "!=", "<=", ">=", "=", "<", ">"];

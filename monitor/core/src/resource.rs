@@ -362,7 +362,9 @@ mod tests {
 
     #[test]
     fn what_is_no_id_is_refused() {
-        for text in ["", "aws://", "aws://a/b/c", "aws://a/b/c/d/e", "moon://a/b/c/d", "aws://a/b/c/%4", "aws://a/b/c/%ff"] {
+        for text in
+            ["", "aws://", "aws://a/b/c", "aws://a/b/c/d/e", "moon://a/b/c/d", "aws://a/b/c/%4", "aws://a/b/c/%ff"]
+        {
             assert!(text.parse::<ResourceId>().is_err(), "{text}");
         }
     }

@@ -1,0 +1,121 @@
+//! Collecting: what the clouds really hold, as a stream of pages.
+//!
+//! A collector does no business logic. It reads kind by kind to the end and says so, or says why it could not: a failure
+//! is a gap, never an absence (I1), and what was read before it is kept.
+
+use async_trait::async_trait;
+use driftwarden_core::resource::{Depth, Gap, GapReason, Kind, ResourceId, Scope};
+use tokio::sync::mpsc;
+
+/// One item of a page: the provider's own JSON, not yet parsed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    /// The provider's primary identifier; `namespace/name` in Kubernetes.
+    pub name: Box<str>,
+    /// The JSON text of its attributes.
+    pub text: Box<str>,
+}
+
+/// What a collector says while it reads one scope.
+#[derive(Debug)]
+pub enum Read {
+    /// Some resources of one kind. The same kind may come in many pages.
+    Page {
+        /// Their kind.
+        kind: Kind,
+        /// How much of each was read.
+        depth: Depth,
+        /// The resources.
+        items: Vec<Item>,
+    },
+    /// Every page of the kind was read and nothing was denied: its absences prove something.
+    Complete(Kind),
+    /// The kind, or everything, was not read to the end.
+    Gap(Gap),
+}
+
+/// Where a collector's pages go; waits while the reader is behind.
+pub type Sink = mpsc::Sender<Read>;
+
+/// What the reader wants to know of a scope.
+#[derive(Debug, Clone, Default)]
+pub struct Wanted {
+    /// Kinds whose every attribute matters, because Git declares some or a rule looks at them. Of all others, a listing
+    /// is enough.
+    pub full: std::collections::BTreeSet<Kind>,
+}
+
+/// What an exact re-read of one resource found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    /// It is there; the JSON text of all its attributes.
+    Found(Box<str>),
+    /// The provider says that there is none of that name, and said so to a credential that may look.
+    Absent,
+}
+
+/// Why something could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum CollectError {
+    /// A read ended early, for the reason of the gap.
+    #[error("failed to read {what}")]
+    Unread {
+        /// What was being read.
+        what: String,
+        /// The gap that this leaves.
+        reason: GapReason,
+        /// What happened.
+        #[source]
+        source: anyhow::Error,
+    },
+    /// The cloud cannot be used as configured.
+    #[error("invalid configuration of cloud `{cloud}`: {why}")]
+    Config {
+        /// Name of the configured cloud.
+        cloud: String,
+        /// What is wrong and what to do.
+        why: String,
+    },
+}
+
+impl CollectError {
+    /// Returns the reason of the gap that this error leaves.
+    pub fn reason(&self) -> GapReason {
+        match self {
+            Self::Unread { reason, .. } => *reason,
+            Self::Config { .. } => GapReason::Denied,
+        }
+    }
+}
+
+/// One configured cloud.
+#[async_trait]
+pub trait Collector: Send + Sync {
+    /// Returns the scopes that the credentials can read. An account that cannot be entered is a scope that will be a gap.
+    async fn scopes(&self) -> Result<Vec<Scope>, CollectError>;
+
+    /// Reads everything in the scope and tells it to `sink`, kind by kind. Returns when all was said; an error of any
+    /// kind is said as a gap. A closed sink means that nobody listens any more: return early.
+    async fn collect(&self, scope: &Scope, wanted: &Wanted, sink: Sink);
+
+    /// Reads one resource exactly and freshly, to confirm a suspicion.
+    async fn read(&self, id: &ResourceId) -> Result<Reading, CollectError>;
+
+    /// Returns what CloudFormation knows of a stack, for clouds that have stacks.
+    async fn stack(&self, _scope: &Scope, _stack: &str) -> Result<Option<Stack>, CollectError> {
+        Ok(None)
+    }
+}
+
+/// A deployed CloudFormation stack.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stack {
+    /// Physical id of each logical id.
+    pub resources: std::collections::BTreeMap<String, String>,
+    /// Values of the parameters as deployed, without those that hide theirs (`NoEcho`).
+    pub parameters: std::collections::BTreeMap<String, String>,
+    /// Exports of all stacks in the scope, for `Fn::ImportValue`.
+    pub exports: std::collections::BTreeMap<String, String>,
+    /// The stack's own id (ARN).
+    pub id: String,
+}

@@ -1,0 +1,1 @@
+//! Telling people: one file per receiver type, one line each in [`NOTIFIERS`].

@@ -1,0 +1,1 @@
+//! Mending: the gate before a hook, and one file per hook type.

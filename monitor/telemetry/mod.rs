@@ -1,0 +1,18 @@
+//! Logs, metrics and traces of the daemon itself.
+//!
+//! Every internal event is a type ([`events`]): emitting it writes the log line *and* moves the metrics, so the two
+//! cannot disagree. Every metric is defined in [`metrics`], once.
+
+pub mod events;
+pub mod metrics;
+
+/// Something that happened inside the daemon and that somebody may want to see.
+pub trait Event {
+    /// Writes the log line and moves the metrics.
+    fn record(&self);
+}
+
+/// Records an event.
+pub fn emit(event: &impl Event) {
+    event.record();
+}

@@ -4,13 +4,16 @@
 //! every decision be tested as a table, and what makes the same input give the same bytes on every machine.
 //!
 //! In reading order:
-//! [`resource`] → [`schema`] → [`normalize`] → [`compare`] → [`rule`] → [`snapshot`] → [`finding`] → [`priority`] → [`decide`].
+//! [`resource`] → [`expected`] → [`schema`] → [`normalize`] → [`compare`] → [`rule`] → [`snapshot`] → [`finding`] →
+//! [`priority`] → [`decide`].
 
 pub mod compare;
 pub mod decide;
+pub mod expected;
 pub mod finding;
 pub mod matcher;
 pub mod normalize;
+pub mod ownership;
 pub mod priority;
 pub mod resource;
 pub mod rule;

@@ -1,1 +1,631 @@
-//! What the last look at a scope saw, as hashes, and one more look that skips what has not changed.
+//! One look at a scope, and what is remembered of it: hashes.
+//!
+//! A resource that reads byte for byte as it did in the last look, under the same declarations, rules and normalizer,
+//! costs one hash and one look-up. No tree of values is kept.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::compare::{self, Comparison, Context, Facts, MaskKey};
+use crate::expected::Expected;
+use crate::finding::{Cause, DriftKind, Evidence, Finding, Severity, Sighting, Subject};
+use crate::normalize;
+use crate::ownership;
+use crate::priority::drift_severity;
+use crate::resource::{Depth, Desired, Gap, GapReason, Kind, Labels, Resource, ResourceId, Scope};
+use crate::rule::{self, Rule, RuleSet, Verdict};
+use crate::schema::Schema;
+
+/// What the last looks at a scope left behind.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    shelves: HashMap<Kind, Shelf>,
+    looks: u32,
+}
+
+#[derive(Debug, Default)]
+struct Shelf {
+    /// Digest of the declarations, rules and normalizer under which the assessments were made.
+    basis: [u8; 16],
+    resources: HashMap<Box<str>, Seen>,
+}
+
+/// What is remembered of one resource.
+#[derive(Debug)]
+struct Seen {
+    observed: [u8; 16],
+    /// Number of the look that saw it last.
+    look: u32,
+    /// Position of its declaration, or `UNDECLARED`.
+    declared: u32,
+    /// Only where there is something to say.
+    assessment: Option<Box<Assessment>>,
+}
+
+const UNDECLARED: u32 = u32::MAX;
+
+impl Snapshot {
+    /// Returns how many resources are remembered.
+    pub fn len(&self) -> usize {
+        self.shelves.values().map(|shelf| shelf.resources.len()).sum()
+    }
+
+    /// Returns whether nothing is remembered.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+/// What was found out about one resource, where there is anything to say.
+#[derive(Debug, Clone, PartialEq)]
+struct Assessment {
+    labels: Labels,
+    is_unmanaged: bool,
+    comparison: Comparison,
+    verdicts: Vec<(Arc<str>, Severity, Verdict)>,
+}
+
+impl Assessment {
+    fn is_silent(&self) -> bool {
+        !self.is_unmanaged
+            && self.comparison.changes.is_empty()
+            && self.comparison.unknown.is_empty()
+            && self.verdicts.is_empty()
+    }
+}
+
+/// Everything that stays the same during a look: what is asked for, what is checked, what counts as equal.
+#[derive(Clone, Copy)]
+pub struct Lens<'a> {
+    /// The scope that is looked at.
+    pub scope: &'a Scope,
+    /// What Git asks for.
+    pub expected: &'a Expected,
+    /// What is checked.
+    pub rules: &'a RuleSet,
+    /// Returns what counts as equal for a kind.
+    pub schemas: &'a (dyn Fn(&Kind) -> Arc<Schema> + Sync),
+    /// Key of the digests of sensitive values.
+    pub mask: &'a MaskKey,
+}
+
+/// A text that is not the JSON of a resource.
+#[derive(Debug, thiserror::Error)]
+#[error("invalid JSON of {kind} `{name}`")]
+pub struct MalformedItem {
+    kind: Kind,
+    name: String,
+    #[source]
+    source: serde_json::Error,
+}
+
+/// One resource as a lens shows it.
+struct Shown {
+    declared: Option<usize>,
+    assessment: Assessment,
+}
+
+impl Lens<'_> {
+    fn basis(&self, kind: &Kind) -> [u8; 16] {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&normalize::VERSION.to_le_bytes());
+        hasher.update(&self.rules.hash());
+        hasher.update(&self.expected.kind(kind).map(crate::expected::ExpectedKind::hash).unwrap_or_default());
+        hasher.update(&[u8::from(self.expected.reports_unmanaged(kind))]);
+        let mut basis = [0; 16];
+        hasher.finalize_xof().fill(&mut basis);
+        basis
+    }
+
+    /// Normalizes, compares and evaluates one resource.
+    fn show(&self, kind: &Kind, schema: &Schema, item: ItemText<'_>) -> Result<Shown, MalformedItem> {
+        let mut attributes: Value = serde_json::from_str(item.text).map_err(|source| MalformedItem {
+            kind: kind.clone(),
+            name: item.name.to_owned(),
+            source,
+        })?;
+        let is_owned = ownership::is_owned(self.scope.provider, kind, item.name, &attributes);
+        let names = normalize::names(self.scope.provider, kind, item.name, &attributes);
+        normalize::normalize(self.scope.provider, kind, &mut attributes);
+        let labels = normalize::labels(self.scope.provider, &attributes);
+        let resource = Resource { id: self.scope.id(kind, item.name), labels, attributes, depth: item.depth };
+        let declared = self.find(kind, item.name, &names);
+        let desired = declared.and_then(|at| self.expected.kind(kind)?.item(at));
+        let is_unmanaged = desired.is_none() && !is_owned && self.expected.reports_unmanaged(kind);
+        let assessment = Assessment {
+            is_unmanaged,
+            comparison: desired.map(|desired| self.compare(desired, &resource, schema)).unwrap_or_default(),
+            verdicts: self.verdicts(&resource, desired),
+            labels: merged(resource.labels, desired),
+        };
+        Ok(Shown { declared, assessment })
+    }
+
+    fn find(&self, kind: &Kind, name: &str, others: &[String]) -> Option<usize> {
+        let expected = self.expected.kind(kind)?;
+        expected.find(name).or_else(|| others.iter().find_map(|name| expected.find(name)))
+    }
+
+    fn compare(&self, desired: &Desired, resource: &Resource, schema: &Schema) -> Comparison {
+        let context = Context {
+            account: self.scope.account.to_string(),
+            region: self.scope.region.to_string(),
+            id: resource.id.name.to_string(),
+            related: Value::Null,
+        };
+        let facts =
+            Facts { kind: &resource.id.kind, schema, context: &context, depth: resource.depth, mask: self.mask };
+        let mut comparison = compare::compare(&desired.attributes, &resource.attributes, facts);
+        // Undeclared values are shown on request; remembering them for a million resources would cost a heap.
+        comparison.undeclared = Vec::new();
+        comparison
+    }
+
+    fn verdicts(&self, resource: &Resource, desired: Option<&Desired>) -> Vec<(Arc<str>, Severity, Verdict)> {
+        let judge = |rule: &Arc<Rule>| (Arc::clone(&rule.id), rule.severity, rule::evaluate(rule, resource, desired));
+        self.rules.of(&resource.id.kind).map(judge).filter(|(_, _, verdict)| *verdict != Verdict::Pass).collect()
+    }
+
+    /// Returns what an exact re-read says of a suspicion: the evidence as it is now, or nothing if it is not so.
+    /// `text` is nothing where the provider says that there is no such resource.
+    pub fn look_again(&self, suspicion: &Evidence, text: Option<&str>) -> Result<Option<Evidence>, MalformedItem> {
+        let id = &suspicion.resource;
+        let Some(text) = text else {
+            let is_missing = suspicion.subject == Subject::Drift(DriftKind::Missing);
+            return Ok(is_missing.then(|| suspicion.clone()));
+        };
+        let item = ItemText { name: &id.name, text, depth: Depth::Full };
+        let shown = self.show(&id.kind, &(self.schemas)(&id.kind), item)?;
+        let desired = shown.declared.and_then(|at| self.expected.kind(&id.kind)?.item(at));
+        let mut evidence = Vec::new();
+        self.testify(id, &shown.assessment, desired, &mut evidence);
+        Ok(evidence.into_iter().find(|evidence| evidence.subject == suspicion.subject))
+    }
+
+    /// Adds the evidence that an assessment holds.
+    fn testify(&self, id: &ResourceId, seen: &Assessment, desired: Option<&Desired>, into: &mut Vec<Evidence>) {
+        let evidence = |subject, severity, message, cause| Evidence {
+            resource: id.clone(),
+            subject,
+            labels: seen.labels.clone(),
+            severity,
+            message,
+            changes: Vec::new(),
+            origin: desired.map(|desired| desired.origin.clone()),
+            cause,
+            actor: None,
+        };
+        let drift = |kind, message| evidence(Subject::Drift(kind), drift_severity(kind), message, Cause::OutOfBand);
+        if seen.is_unmanaged {
+            into.push(drift(DriftKind::Unmanaged, format!("{} {} is not declared in Git", id.kind, id.name)));
+        }
+        if !seen.comparison.changes.is_empty() {
+            let changes = seen.comparison.changes.clone();
+            let message = changed_message(id, &changes);
+            into.push(Evidence { changes, ..drift(DriftKind::Changed, message) });
+        }
+        for (rule, severity, verdict) in &seen.verdicts {
+            if let Verdict::Fail(message) = verdict {
+                let subject = Subject::Violation(Arc::clone(rule));
+                into.push(evidence(subject, *severity, message.clone(), Cause::Unknown));
+            }
+        }
+    }
+}
+
+fn changed_message(id: &ResourceId, changes: &[compare::Change]) -> String {
+    let paths: Vec<&str> = changes.iter().take(3).map(|change| change.path.as_str()).collect();
+    let more = changes.len().saturating_sub(paths.len());
+    let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
+    format!("{} {} differs from Git in {}{tail}", id.kind, id.name, paths.join(", "))
+}
+
+/// Returns the cloud's labels with Git's over them.
+fn merged(mut labels: Labels, desired: Option<&Desired>) -> Labels {
+    labels.extend(desired.into_iter().flat_map(|desired| desired.labels.clone()));
+    labels
+}
+
+/// One resource as a collector hands it over.
+#[derive(Debug, Clone, Copy)]
+pub struct ItemText<'a> {
+    /// The provider's primary identifier.
+    pub name: &'a str,
+    /// The JSON text of its attributes.
+    pub text: &'a str,
+    /// How much was read.
+    pub depth: Depth,
+}
+
+impl ItemText<'_> {
+    fn hash(&self) -> [u8; 16] {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&[u8::from(self.depth == Depth::Full)]);
+        hasher.update(self.text.as_bytes());
+        let mut hash = [0; 16];
+        hasher.finalize_xof().fill(&mut hash);
+        hash
+    }
+}
+
+/// One look at one scope, while it goes on.
+pub struct Look<'a> {
+    lens: Lens<'a>,
+    snapshot: &'a mut Snapshot,
+    progress: HashMap<Kind, Progress>,
+    gaps: Vec<Gap>,
+}
+
+/// How far the reading of one kind has come.
+struct Progress {
+    schema: Arc<Schema>,
+    is_complete: bool,
+    resources: usize,
+    managed: usize,
+    /// For each declaration the name of the resource that is it.
+    matched: Vec<Option<Box<str>>>,
+}
+
+impl<'a> Look<'a> {
+    /// Begins a look.
+    pub fn begin(lens: Lens<'a>, snapshot: &'a mut Snapshot) -> Self {
+        snapshot.looks = snapshot.looks.wrapping_add(1);
+        Self { lens, snapshot, progress: HashMap::new(), gaps: Vec::new() }
+    }
+
+    /// Takes the resources of one page of one kind.
+    pub fn take<'i>(&mut self, kind: &Kind, items: impl Iterator<Item = ItemText<'i>>) {
+        let lens = self.lens;
+        let look = self.snapshot.looks;
+        self.begin_kind(kind);
+        let (Some(shelf), Some(progress)) = (self.snapshot.shelves.get_mut(kind), self.progress.get_mut(kind)) else {
+            return;
+        };
+        for item in items {
+            if let Err(error) = take_one(lens, (kind, look), (shelf, progress), item) {
+                self.gaps.push(error);
+            }
+        }
+    }
+
+    /// Makes the shelf of a kind ready, once a look: what was assessed under another basis is forgotten.
+    fn begin_kind(&mut self, kind: &Kind) {
+        if self.progress.contains_key(kind) {
+            return;
+        }
+        let basis = self.lens.basis(kind);
+        let shelf = self.snapshot.shelves.entry(kind.clone()).or_default();
+        if shelf.basis != basis {
+            shelf.basis = basis;
+            shelf.resources.clear();
+        }
+        let declared = self.lens.expected.kind(kind).map_or(0, |expected| expected.items().len());
+        let schema = (self.lens.schemas)(kind);
+        let progress = Progress { schema, is_complete: false, resources: 0, managed: 0, matched: vec![None; declared] };
+        self.progress.insert(kind.clone(), progress);
+    }
+
+    /// Notes that every page of a kind was read.
+    pub fn complete(&mut self, kind: &Kind) {
+        self.begin_kind(kind);
+        if let Some(progress) = self.progress.get_mut(kind) {
+            progress.is_complete = true;
+        }
+    }
+
+    /// Notes that something was not read to the end.
+    pub fn gap(&mut self, gap: Gap) {
+        self.gaps.push(gap);
+    }
+
+    /// Ends the look.
+    pub fn finish(mut self) -> Sights {
+        self.note_unread_kinds();
+        let mut sights = Sights { is_blind: self.gaps.iter().any(|gap| gap.kind.is_none()), ..Sights::default() };
+        sights.incomplete = self.gaps.iter().filter_map(|gap| gap.kind.clone()).collect();
+        let progress = std::mem::take(&mut self.progress);
+        for (kind, progress) in &progress {
+            sights.resources += progress.resources;
+            sights.managed += progress.managed;
+            let is_complete = progress.is_complete && !sights.is_blind && !sights.incomplete.contains(kind);
+            if is_complete {
+                self.forget_absent(kind);
+                self.add_missing(kind, progress, &mut sights.evidence);
+            } else {
+                sights.incomplete.insert(kind.clone());
+            }
+            self.add_seen(kind, &mut sights);
+        }
+        if !sights.is_blind && sights.incomplete.is_empty() {
+            self.snapshot.shelves.retain(|kind, _| progress.contains_key(kind));
+        }
+        sights.evidence.sort_by(|a, b| (&a.resource, &a.subject).cmp(&(&b.resource, &b.subject)));
+        sights.gaps = self.gaps;
+        sights
+    }
+
+    /// A kind that Git declares and that no collector read is a gap, and so is one that only began.
+    fn note_unread_kinds(&mut self) {
+        let is_blind = self.gaps.iter().any(|gap| gap.kind.is_none());
+        let said: BTreeSet<Kind> = self.gaps.iter().filter_map(|gap| gap.kind.clone()).collect();
+        let declared = self.lens.expected.kinds().map(|(kind, _)| kind);
+        let begun = self.progress.keys();
+        let unread: BTreeSet<&Kind> = declared
+            .chain(begun)
+            .filter(|kind| !said.contains(kind) && !self.progress.get(kind).is_some_and(|p| p.is_complete))
+            .collect();
+        if is_blind {
+            return;
+        }
+        let gap = |kind: &Kind| Gap {
+            kind: Some(kind.clone()),
+            reason: GapReason::Partial,
+            detail: "the kind was not read to the end: not listed by this cloud, or excluded by its `kinds`".to_owned(),
+        };
+        let gaps: Vec<Gap> = unread.into_iter().map(gap).collect();
+        self.gaps.extend(gaps);
+    }
+
+    fn forget_absent(&mut self, kind: &Kind) {
+        let look = self.snapshot.looks;
+        if let Some(shelf) = self.snapshot.shelves.get_mut(kind) {
+            shelf.resources.retain(|_, seen| seen.look == look);
+        }
+    }
+
+    fn add_missing(&self, kind: &Kind, progress: &Progress, evidence: &mut Vec<Evidence>) {
+        let items = self.lens.expected.kind(kind).map_or(&[][..], |expected| expected.items());
+        for (desired, matched) in items.iter().zip(&progress.matched) {
+            let (Some(name), None) = (&desired.name, matched) else { continue };
+            evidence.push(Evidence {
+                resource: self.lens.scope.id(kind, name),
+                subject: Subject::Drift(DriftKind::Missing),
+                labels: desired.labels.clone(),
+                severity: drift_severity(DriftKind::Missing),
+                message: format!("{kind} {name} is declared in Git and does not exist"),
+                changes: Vec::new(),
+                origin: Some(desired.origin.clone()),
+                cause: Cause::OutOfBand,
+                actor: None,
+            });
+        }
+    }
+
+    fn add_seen(&self, kind: &Kind, sights: &mut Sights) {
+        let Some(shelf) = self.snapshot.shelves.get(kind) else { return };
+        for (name, seen) in &shelf.resources {
+            let Some(assessment) = seen.assessment.as_deref().filter(|_| seen.look == self.snapshot.looks) else {
+                continue;
+            };
+            let id = self.lens.scope.id(kind, name);
+            let desired = usize::try_from(seen.declared).ok().and_then(|at| self.lens.expected.kind(kind)?.item(at));
+            self.lens.testify(&id, assessment, desired, &mut sights.evidence);
+            note_unknown(&id, assessment, &mut sights.unknown);
+        }
+    }
+}
+
+/// Takes one resource: a hash and a look-up where nothing changed.
+fn take_one(
+    lens: Lens<'_>,
+    (kind, look): (&Kind, u32),
+    (shelf, progress): (&mut Shelf, &mut Progress),
+    item: ItemText<'_>,
+) -> Result<(), Gap> {
+    let observed = item.hash();
+    if let Some(seen) = shelf.resources.get_mut(item.name)
+        && seen.observed == observed
+    {
+        let is_first = seen.look != look;
+        seen.look = look;
+        let declared = usize::try_from(seen.declared).ok().filter(|_| seen.declared != UNDECLARED);
+        if is_first {
+            progress.count(declared);
+        }
+        return progress.claim(kind, declared, item.name);
+    }
+    let shown = lens.show(kind, &progress.schema, item).map_err(|error| Gap {
+        kind: Some(kind.clone()),
+        reason: GapReason::Malformed,
+        detail: format!("{error}: {}", error.source),
+    })?;
+    let assessment = Some(shown.assessment).filter(|a| !a.is_silent()).map(Box::new);
+    let declared = shown.declared.and_then(|at| u32::try_from(at).ok()).unwrap_or(UNDECLARED);
+    let before = shelf.resources.insert(item.name.into(), Seen { observed, look, declared, assessment });
+    if before.is_none_or(|before| before.look != look) {
+        progress.count(shown.declared);
+    }
+    progress.claim(kind, shown.declared, item.name)
+}
+
+impl Progress {
+    fn count(&mut self, declared: Option<usize>) {
+        self.resources += 1;
+        self.managed += usize::from(declared.is_some());
+    }
+
+    /// Notes that `name` is the resource that a declaration means. Two that could be it make the kind a gap: guessing
+    /// would compare the wrong one.
+    fn claim(&mut self, kind: &Kind, declared: Option<usize>, name: &str) -> Result<(), Gap> {
+        let Some(slot) = declared.and_then(|at| self.matched.get_mut(at)) else { return Ok(()) };
+        match slot {
+            Some(other) if **other != *name => Err(Gap {
+                kind: Some(kind.clone()),
+                reason: GapReason::Partial,
+                detail: format!(
+                    "ambiguous name in Git: it means `{other}` as well as `{name}`; declare the identifier"
+                ),
+            }),
+            Some(_) => Ok(()),
+            None => {
+                *slot = Some(name.into());
+                Ok(())
+            }
+        }
+    }
+}
+
+fn note_unknown(id: &ResourceId, assessment: &Assessment, into: &mut BTreeMap<ResourceId, Vec<Doubt>>) {
+    let mut doubts: Vec<Doubt> =
+        assessment.comparison.unknown.iter().map(|unknown| Doubt::Path(unknown.path.clone())).collect();
+    for (rule, _, verdict) in &assessment.verdicts {
+        if let Verdict::Skip(_) | Verdict::Error(_) = verdict {
+            doubts.push(Doubt::Rule(Arc::clone(rule)));
+        }
+    }
+    if !doubts.is_empty() {
+        into.insert(id.clone(), doubts);
+    }
+}
+
+/// Something about a resource that could not be looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Doubt {
+    Path(String),
+    Rule(Arc<str>),
+}
+
+/// What a look saw.
+#[derive(Debug, Default)]
+pub struct Sights {
+    /// Every drift and violation, sorted.
+    pub evidence: Vec<Evidence>,
+    /// What was not read to the end.
+    pub gaps: Vec<Gap>,
+    /// How many resources were seen.
+    pub resources: usize,
+    /// How many of them Git declares.
+    pub managed: usize,
+    is_blind: bool,
+    incomplete: BTreeSet<Kind>,
+    unknown: BTreeMap<ResourceId, Vec<Doubt>>,
+}
+
+impl Sights {
+    /// Returns whether everything was read to the end.
+    pub fn is_complete(&self) -> bool {
+        self.gaps.is_empty()
+    }
+
+    /// Returns how many resources were not fully comparable or checkable.
+    pub fn doubtful(&self) -> usize {
+        self.unknown.len()
+    }
+
+    /// Returns what the look says of a finding for which it has no evidence.
+    pub fn of_unseen(&self, finding: &Finding) -> Sighting {
+        let id = &finding.evidence.resource;
+        if self.is_blind || self.incomplete.contains(&id.kind) {
+            return Sighting::Unknown;
+        }
+        let is_doubted = |doubt: &Doubt| match (doubt, &finding.evidence.subject) {
+            (Doubt::Rule(rule), Subject::Violation(of)) => rule == of,
+            (Doubt::Path(path), Subject::Drift(DriftKind::Changed)) => {
+                finding.evidence.changes.iter().any(|change| overlaps(path, &change.path))
+            }
+            _ => false,
+        };
+        if self.unknown.get(id).is_some_and(|doubts| doubts.iter().any(is_doubted)) {
+            return Sighting::Unknown;
+        }
+        Sighting::Clear
+    }
+}
+
+/// Returns whether one pointer is the other or lies within it.
+fn overlaps(a: &str, b: &str) -> bool {
+    let within = |outer: &str, inner: &str| {
+        inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    within(a, b) || within(b, a)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::expected::Unmanaged;
+    use crate::resource::{Origin, Provider};
+    use serde_json::json;
+
+    const KIND: &str = "AWS::S3::Bucket";
+
+    fn scope() -> Scope {
+        Scope { cloud: "prod".into(), provider: Provider::Aws, account: "1".into(), region: "r".into() }
+    }
+
+    fn bucket(name: &str, attributes: Value) -> Desired {
+        Desired {
+            provider: Provider::Aws,
+            account: None,
+            region: None,
+            kind: KIND.into(),
+            name: Some(name.into()),
+            labels: Labels::new(),
+            attributes,
+            origin: Origin::default(),
+        }
+    }
+
+    /// Looks once at `items` (name and text) and returns the sights.
+    fn look(snapshot: &mut Snapshot, items: &[(&str, &str)], end: End) -> Sights {
+        let declared = vec![bucket("a", json!({"V": 1})), bucket("b", json!({"V": 1}))];
+        let expected = Expected::new(declared, Some(Unmanaged::DeclaredKinds));
+        let (scope, rules, mask) = (scope(), RuleSet::default(), MaskKey::new([0; 32]));
+        let schemas = |_: &Kind| Arc::new(Schema::default());
+        let lens = Lens { scope: &scope, expected: &expected, rules: &rules, schemas: &schemas, mask: &mask };
+        let mut look = Look::begin(lens, snapshot);
+        let kind = Kind::from(KIND);
+        look.take(&kind, items.iter().map(|(name, text)| ItemText { name, text, depth: Depth::Full }));
+        match end {
+            End::Complete => look.complete(&kind),
+            End::Silent => (),
+            End::Gap(kind) => {
+                look.gap(Gap { kind: kind.map(Kind::from), reason: GapReason::Denied, detail: String::new() });
+            }
+        }
+        look.finish()
+    }
+
+    enum End {
+        Complete,
+        Silent,
+        Gap(Option<&'static str>),
+    }
+
+    /// Returns what was seen, as `name:drift` words.
+    fn words(sights: &Sights) -> String {
+        let word = |e: &Evidence| format!("{}:{}", e.resource.name, e.subject.drift_str());
+        sights.evidence.iter().map(word).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn absence_counts_only_after_a_complete_reading() {
+        let items = [("a", r#"{"V":1}"#)];
+        assert_eq!(words(&look(&mut Snapshot::default(), &items, End::Complete)), "b:missing");
+        for end in [End::Silent, End::Gap(Some(KIND)), End::Gap(None)] {
+            let sights = look(&mut Snapshot::default(), &items, end);
+            assert_eq!(words(&sights), "");
+            assert!(!sights.is_complete());
+        }
+    }
+
+    #[test]
+    fn a_second_look_at_the_same_bytes_says_the_same() {
+        let items = [("a", r#"{"V":1}"#), ("b", r#"{"V":1}"#), ("c", "{}")];
+        let mut snapshot = Snapshot::default();
+        let first = look(&mut snapshot, &items, End::Complete);
+        let second = look(&mut snapshot, &items, End::Complete);
+        assert_eq!(words(&first), "c:unmanaged");
+        assert_eq!(first.evidence, second.evidence);
+        assert_eq!((second.resources, second.managed), (3, 2));
+    }
+
+    #[test]
+    fn what_is_not_json_is_a_gap_and_not_an_absence() {
+        let sights = look(&mut Snapshot::default(), &[("a", "{"), ("b", r#"{"V":1}"#)], End::Complete);
+        assert_eq!(words(&sights), "");
+        assert_eq!(sights.gaps.first().map(|gap| gap.reason), Some(GapReason::Malformed));
+    }
+}

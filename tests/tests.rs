@@ -1,1 +1,12 @@
-//! x
+//! The one integration binary.
+//!
+//! A new test goes into the module of its topic: one line here and a file beside this one. What needs a third-party peer
+//! or a running daemon takes it from `harness`. What can be tested beside the code it tests belongs there, not here.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop where it stands")]
+#![expect(clippy::panic, clippy::indexing_slicing, reason = "a failed look-up is a failed test")]
+#![expect(unreachable_pub, reason = "nobody uses a test binary as a library")]
+
+mod alerts;
+mod harness;
+mod peers;

@@ -50,13 +50,9 @@ fn exchange(method: &str, url: &str, headers: &[(&str, &str)], body: &str) -> st
     let rest = url.strip_prefix("http://").unwrap_or(url);
     let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
     let mut stream = TcpStream::connect(authority)?;
-    stream.set_read_timeout(Some(Duration::from_secs(60)))?;
-    let mut head = format!("{method} /{path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n");
-    for (name, value) in headers {
-        head += &format!("{name}: {value}\r\n");
-    }
-    head += &format!("content-length: {}\r\n\r\n", body.len());
-    stream.write_all(head.as_bytes())?;
+    stream.set_read_timeout(Some(Duration::from_mins(1)))?;
+    write!(stream, "{method} /{path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n")?;
+    write_headers(&mut stream, headers, body.len())?;
     stream.write_all(body.as_bytes())?;
     let mut reader = BufReader::new(stream);
     let (first, headers) = read_head(&mut reader)?;
@@ -139,12 +135,9 @@ impl Answer {
 
     fn send(&self, stream: &mut TcpStream) -> std::io::Result<()> {
         std::thread::sleep(self.waits);
-        let mut head = format!("HTTP/1.1 {} Scripted\r\nconnection: close\r\n", self.status);
-        for (name, value) in &self.headers {
-            head += &format!("{name}: {value}\r\n");
-        }
-        head += &format!("content-length: {}\r\n\r\n", self.body.len());
-        stream.write_all(head.as_bytes())?;
+        write!(stream, "HTTP/1.1 {} Scripted\r\nconnection: close\r\n", self.status)?;
+        let headers: Vec<_> = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        write_headers(stream, &headers, self.body.len())?;
         stream.write_all(&self.body[..self.sent.min(self.body.len())])?;
         stream.flush()
     }
@@ -214,6 +207,13 @@ fn serve(
     let request = Request { method, path: path.to_owned(), query: query.to_owned(), headers, body };
     log.lock().unwrap().push(request.clone());
     handler(&request).send(&mut stream)
+}
+
+fn write_headers(stream: &mut TcpStream, headers: &[(&str, &str)], length: usize) -> std::io::Result<()> {
+    for (name, value) in headers {
+        write!(stream, "{name}: {value}\r\n")?;
+    }
+    write!(stream, "content-length: {length}\r\n\r\n")
 }
 
 fn read_head(reader: &mut impl BufRead) -> std::io::Result<(String, Vec<(String, String)>)> {

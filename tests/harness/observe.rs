@@ -96,7 +96,7 @@ impl Prometheus {
     pub fn query(&self, expression: &str) -> Result<Vec<Value>, String> {
         let url = format!("http://127.0.0.1:{}/api/v1/query", self.port);
         let form = [("content-type", "application/x-www-form-urlencoded")];
-        let body = format!("query={}", percent_encoded(expression));
+        let body = url::form_urlencoded::Serializer::new(String::new()).append_pair("query", expression).finish();
         let answer = http::ask("POST", &url, &form, &body)?.json();
         match answer["status"].as_str() {
             Some("success") => Ok(answer["data"]["result"].as_array().cloned().unwrap_or_default()),
@@ -174,8 +174,4 @@ impl Rotel {
 
 fn is_ready(url: &str) -> Option<()> {
     http::get(url).ok().filter(|answer| answer.status == 200).map(drop)
-}
-
-fn percent_encoded(text: &str) -> String {
-    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 use crate::harness::process;
 
-/// The Python peers, from PyPI.
+/// The Python peers, from Python's package index.
 const PYTHON: &[&str] = &[
     "ministack==1.5.33",
     "microburst==0.10.0",
@@ -135,7 +135,7 @@ fn is_writable(folder: &Path) -> bool {
 /// Names a set by its content, so that a changed pin is fetched anew.
 fn keyed(name: &str, pins: &[&str]) -> String {
     let hash = blake3::hash(pins.join(" ").as_bytes()).to_hex();
-    format!("{name}-{}", &hash[..12])
+    format!("{name}-{hash:.12}")
 }
 
 fn fetch_python(root: &Path) -> Result<(), String> {

@@ -42,7 +42,7 @@ impl Fault {
             Self::Throttled => Answer::json(429, &json!({"message": "slow down"})).with("retry-after", "1"),
             Self::Broken => Answer::json(500, &json!({"message": "internal failure"})),
             Self::Forbidden => Answer::json(403, &json!({"message": "forbidden"})),
-            Self::Silent => Answer::json(200, body).after(Duration::from_secs(600)),
+            Self::Silent => Answer::json(200, body).after(Duration::from_mins(10)),
         }
     }
 }

@@ -5,7 +5,9 @@
 
 use std::fmt::Display;
 
+use driftwarden_core::finding::{Finding, Transition};
 use driftwarden_core::resource::{Gap, Scope};
+use jiff::Timestamp;
 
 use super::Event;
 use super::metrics::METRICS;
@@ -70,5 +72,141 @@ pub struct InvariantBroken<'a, T: Display> {
 impl<T: Display> Event for InvariantBroken<'_, T> {
     fn record(&self) {
         tracing::error!(what = self.what, detail = %self.detail, "invariant broken");
+    }
+}
+
+/// One stage of a scan ended.
+#[derive(Debug)]
+pub struct StageEnded<'a> {
+    /// Name of the configured cloud.
+    pub cloud: &'a str,
+    /// `collect`, `compare`, `confirm`, `save` or `scan` for the whole.
+    pub stage: &'static str,
+    /// How long it took, in seconds.
+    pub seconds: f64,
+}
+
+impl Event for StageEnded<'_> {
+    fn record(&self) {
+        METRICS.stage((self.cloud, self.stage), self.seconds, super::trace_id());
+    }
+}
+
+/// One scan of one scope was saved.
+#[derive(Debug)]
+pub struct ScanFinished<'a> {
+    /// Which scope.
+    pub scope: &'a Scope,
+    /// How many resources were seen.
+    pub resources: usize,
+    /// How many kinds were not read to the end.
+    pub gaps: usize,
+    /// How many findings are not resolved.
+    pub findings: usize,
+    /// How many opened.
+    pub opened: u64,
+    /// How many were resolved.
+    pub resolved: u64,
+}
+
+impl Event for ScanFinished<'_> {
+    fn record(&self) {
+        METRICS.findings_moved(&self.scope.cloud, self.opened, self.resolved);
+        let Self { scope, resources, gaps, findings, opened, resolved } = self;
+        tracing::info!(%scope, resources, gaps, findings, opened, resolved, "scan finished");
+    }
+}
+
+/// A finding changed its phase or grew.
+#[derive(Debug)]
+pub struct FindingMoved<'a> {
+    /// The finding as it is now.
+    pub finding: &'a Finding,
+    /// What happened to it.
+    pub transition: Transition,
+    /// When.
+    pub now: Timestamp,
+}
+
+impl Event for FindingMoved<'_> {
+    fn record(&self) {
+        let Finding { fingerprint, generation, evidence, scope, priority, .. } = self.finding;
+        if let (Transition::Opened, Some(at)) = (self.transition, evidence.actor.as_ref().and_then(|actor| actor.at)) {
+            METRICS.detection_delay(&scope.cloud, self.now.duration_since(at).as_secs_f64().max(0.0));
+        }
+        tracing::info!(
+            %fingerprint, generation, priority, resource = %evidence.resource, cause = evidence.cause.as_str(),
+            transition = self.transition.as_str(), "{}", evidence.message
+        );
+    }
+}
+
+/// A scan could not be carried through; what was known stays in force.
+#[derive(Debug)]
+pub struct ScanFailed<'a> {
+    /// Scope or cloud.
+    pub of: &'a str,
+    /// Why.
+    pub error: &'a anyhow::Error,
+}
+
+impl Event for ScanFailed<'_> {
+    fn record(&self) {
+        tracing::error!(of = self.of, error = %format_args!("{:#}", self.error), "failed to scan");
+    }
+}
+
+/// Desired state was fetched.
+#[derive(Debug)]
+pub struct DesiredFetched<'a> {
+    /// Name of the source.
+    pub source: &'a str,
+    /// The revision in force, where it is a new one.
+    pub revision: Option<&'a str>,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Event for DesiredFetched<'_> {
+    fn record(&self) {
+        METRICS.desired(self.source, self.revision, self.at);
+        if let Some(revision) = self.revision {
+            tracing::info!(source = self.source, revision, "desired state has a new revision");
+        }
+    }
+}
+
+/// Desired state could not be fetched or read; the last good revision stays in force.
+#[derive(Debug)]
+pub struct DesiredRefused<'a> {
+    /// Name of the source.
+    pub source: &'a str,
+    /// Why.
+    pub error: &'a anyhow::Error,
+}
+
+impl Event for DesiredRefused<'_> {
+    fn record(&self) {
+        let error = format_args!("{:#}", self.error);
+        tracing::error!(source = self.source, error = %error, "failed to read desired state; the last good revision stays in force");
+    }
+}
+
+/// The configuration was read again.
+#[derive(Debug)]
+pub struct ConfigReloaded<'a> {
+    /// Why it was refused, if it was; then the old one stays in force.
+    pub error: Option<&'a anyhow::Error>,
+}
+
+impl Event for ConfigReloaded<'_> {
+    fn record(&self) {
+        METRICS.config_reload(i64::from(self.error.is_none()));
+        match self.error {
+            None => tracing::info!("configuration loaded"),
+            Some(error) => {
+                tracing::error!(error = %format_args!("{error:#}"), "failed to load the configuration; the old one stays in force");
+            }
+        }
     }
 }

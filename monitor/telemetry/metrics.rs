@@ -1,61 +1,359 @@
 //! Every metric, once. Labels come from closed sets only; never a resource's name.
+//!
+//! Counters and histograms move when an event is emitted. What describes the present (findings, gaps, ages) is handed
+//! over scope by scope and written out at the moment of the scrape, so that a scope that is gone leaves no series.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
+use std::sync::atomic::AtomicU64;
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::exemplar::HistogramWithExemplars;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::registry::Registry;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::exponential_buckets;
+use prometheus_client::registry::{Registry, Unit};
+
+use driftwarden_core::finding::{Finding, Phase};
+use driftwarden_core::resource::{Gap, GapReason, Scope};
 
 /// The metrics of this process.
 pub static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct RequestLabels {
-    cloud: String,
-    service: String,
-    code: u16,
+type Float = Gauge<f64, AtomicU64>;
+
+/// Declares a label set whose values are texts.
+macro_rules! labels {
+    ($name:ident { $($field:ident),+ }) => {
+        #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+        struct $name { $($field: String),+ }
+
+        impl $name {
+            fn of($($field: &str),+) -> Self {
+                Self { $($field: $field.to_owned()),+ }
+            }
+        }
+    };
 }
 
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct ServiceLabels {
-    cloud: String,
-    service: String,
+labels!(ServiceLabels { cloud, service });
+labels!(RequestLabels { cloud, service, code });
+labels!(CloudLabels { cloud });
+labels!(StageLabels { cloud, stage });
+labels!(ScopeLabels { cloud, scope });
+labels!(ManagedLabels { cloud, scope, managed });
+labels!(GapLabels { cloud, scope, reason });
+labels!(AgeLabels { cloud, severity });
+labels!(SourceLabels { source });
+labels!(RevisionLabels { source, revision });
+labels!(BuildLabels { version, revision });
+labels!(FindingLabels { cloud, scope, kind_of, drift, severity, priority, phase });
+labels!(NotificationLabels { receiver, result });
+labels!(ReceiverLabels { receiver });
+labels!(OutboxLabels { kind });
+labels!(HookLabels { hook });
+labels!(HookResultLabels { hook, result });
+labels!(TraceLabels { trace_id });
+
+/// The labels of `driftwarden_findings`; `type` is not a word that a field can have.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct FindingSeries(FindingLabels);
+
+impl EncodeLabelSet for FindingSeries {
+    fn encode(&self, encoder: &mut prometheus_client::encoding::LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let FindingLabels { cloud, scope, kind_of, drift, severity, priority, phase } = &self.0;
+        let pairs = [
+            ("cloud", cloud),
+            ("scope", scope),
+            ("type", kind_of),
+            ("drift", drift),
+            ("severity", severity),
+            ("priority", priority),
+            ("phase", phase),
+        ];
+        for pair in pairs {
+            prometheus_client::encoding::EncodeLabel::encode(&pair, encoder.encode_label())?;
+        }
+        Ok(())
+    }
+}
+
+/// What the last look at one scope left for the metrics.
+#[derive(Debug, Clone, Default)]
+pub struct ScopeState {
+    /// Resources that Git declares.
+    pub managed: usize,
+    /// Resources in all.
+    pub resources: usize,
+    /// What was not read to the end.
+    pub gaps: Vec<Gap>,
+    /// When the scope was last read completely.
+    pub last_success: Option<Timestamp>,
+    /// Findings that are not resolved.
+    pub findings: Vec<FindingState>,
+}
+
+/// What the metrics need of one finding.
+#[derive(Debug, Clone)]
+pub struct FindingState {
+    type_: &'static str,
+    drift: &'static str,
+    severity: &'static str,
+    priority: u8,
+    phase: Phase,
+    since: Timestamp,
+}
+
+impl From<&Finding> for FindingState {
+    fn from(finding: &Finding) -> Self {
+        Self {
+            type_: finding.evidence.subject.type_str(),
+            drift: finding.evidence.subject.drift_str(),
+            severity: finding.evidence.severity.as_str(),
+            priority: finding.priority,
+            phase: finding.phase,
+            since: finding.first_seen,
+        }
+    }
 }
 
 /// All metrics and the registry that prints them.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Mutex<Registry>,
+    scopes: Mutex<BTreeMap<Scope, ScopeState>>,
+    present: Present,
+    findings_opened: Family<CloudLabels, Counter>,
+    findings_resolved: Family<CloudLabels, Counter>,
+    scan_duration:
+        Family<StageLabels, HistogramWithExemplars<TraceLabels>, fn() -> HistogramWithExemplars<TraceLabels>>,
+    detection_delay:
+        Family<CloudLabels, HistogramWithExemplars<TraceLabels>, fn() -> HistogramWithExemplars<TraceLabels>>,
     cloud_requests: Family<RequestLabels, Counter>,
     cloud_throttles: Family<ServiceLabels, Counter>,
+    desired_fetched: Family<SourceLabels, Float>,
+    desired_info: Family<RevisionLabels, Gauge>,
+    config_reload_successful: Gauge,
+    audit_records: Counter,
+}
+
+/// What is written out anew at each scrape.
+#[derive(Debug, Default)]
+struct Present {
+    findings: Family<FindingSeries, Gauge>,
+    oldest_age: Family<AgeLabels, Float>,
+    resources: Family<ManagedLabels, Gauge>,
+    coverage: Family<ScopeLabels, Float>,
+    gaps: Family<GapLabels, Gauge>,
+    complete: Family<ScopeLabels, Gauge>,
+    last_success: Family<ScopeLabels, Float>,
+}
+
+fn scan_buckets() -> HistogramWithExemplars<TraceLabels> {
+    HistogramWithExemplars::new(exponential_buckets(0.01, 2.5, 12))
+}
+
+fn delay_buckets() -> HistogramWithExemplars<TraceLabels> {
+    HistogramWithExemplars::new(exponential_buckets(1.0, 2.5, 12))
 }
 
 impl Metrics {
     fn new() -> Self {
-        let mut registry = Registry::with_prefix("driftwarden");
-        let cloud_requests = Family::default();
-        registry.register("cloud_requests", "Requests to clouds", cloud_requests.clone());
-        let cloud_throttles = Family::default();
-        registry.register("cloud_throttles", "Answers that asked to slow down", cloud_throttles.clone());
-        Self { registry: Mutex::new(registry), cloud_requests, cloud_throttles }
+        let metrics = Self {
+            registry: Mutex::new(Registry::default()),
+            scopes: Mutex::default(),
+            present: Present::default(),
+            findings_opened: Family::default(),
+            findings_resolved: Family::default(),
+            scan_duration: Family::new_with_constructor(scan_buckets),
+            detection_delay: Family::new_with_constructor(delay_buckets),
+            cloud_requests: Family::default(),
+            cloud_throttles: Family::default(),
+            desired_fetched: Family::default(),
+            desired_info: Family::default(),
+            config_reload_successful: Gauge::default(),
+            audit_records: Counter::default(),
+        };
+        metrics.register();
+        metrics
+    }
+
+    /// The one list of names, as the contract has them.
+    fn register(&self) {
+        let mut registry = self.registry.lock();
+        let r = registry.sub_registry_with_prefix("driftwarden");
+        let present = &self.present;
+        r.register("findings", "Findings that are not resolved", present.findings.clone());
+        r.register("findings_opened", "Findings opened", self.findings_opened.clone());
+        r.register("findings_resolved", "Findings resolved", self.findings_resolved.clone());
+        let help = "Age of the oldest finding that is not resolved";
+        r.register_with_unit("oldest_finding_age", help, Unit::Seconds, present.oldest_age.clone());
+        r.register("resources", "Resources seen by the last look", present.resources.clone());
+        r.register("coverage_ratio", "Share of the resources that Git declares", present.coverage.clone());
+        r.register("gaps", "Kinds that the last look could not read to the end", present.gaps.clone());
+        r.register("scope_complete", "Whether the last look read everything", present.complete.clone());
+        let help = "When the scope was last read completely";
+        r.register_with_unit("scan_last_success_timestamp", help, Unit::Seconds, present.last_success.clone());
+        let help = "Duration of the stages of a scan";
+        r.register_with_unit("scan_duration", help, Unit::Seconds, self.scan_duration.clone());
+        let help = "From the change, by the cloud's log, to the finding";
+        r.register_with_unit("detection_delay", help, Unit::Seconds, self.detection_delay.clone());
+        r.register("cloud_requests", "Requests to clouds", self.cloud_requests.clone());
+        r.register("cloud_throttles", "Answers that asked to slow down", self.cloud_throttles.clone());
+        let help = "When desired state was last fetched";
+        r.register_with_unit("desired_last_fetch_timestamp", help, Unit::Seconds, self.desired_fetched.clone());
+        r.register("desired_info", "Revision of the desired state in force", self.desired_info.clone());
+        let help = "Whether the last reading of the configuration succeeded";
+        r.register("config_last_reload_successful", help, self.config_reload_successful.clone());
+        r.register("audit_records", "Records in the audit log written by this process", self.audit_records.clone());
+        let build = Family::<BuildLabels, Gauge>::default();
+        let revision = option_env!("DRIFTWARDEN_REVISION").unwrap_or("unknown");
+        build.get_or_create_owned(&BuildLabels::of(env!("CARGO_PKG_VERSION"), revision)).set(1);
+        r.register("build_info", "The program", build);
+    }
+
+    /// Returns everything in the OpenMetrics text format, as it is at `now`.
+    pub fn encode(&self, now: Timestamp) -> Result<String, std::fmt::Error> {
+        let registry = self.registry.lock();
+        self.present.write(&self.scopes.lock(), now);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry)?;
+        Ok(text)
+    }
+
+    /// Replaces what is told of a scope.
+    pub fn set_scope(&self, scope: &Scope, state: ScopeState) {
+        self.scopes.lock().insert(scope.clone(), state);
+    }
+
+    /// Forgets every scope but these.
+    pub fn retain_scopes(&self, keep: impl Fn(&Scope) -> bool) {
+        self.scopes.lock().retain(|scope, _| keep(scope));
     }
 
     pub(super) fn cloud_request(&self, cloud: &str, service: &str, code: u16) {
-        let labels = RequestLabels { cloud: cloud.to_owned(), service: service.to_owned(), code };
-        self.cloud_requests.get_or_create_owned(&labels).inc();
+        self.cloud_requests.get_or_create_owned(&RequestLabels::of(cloud, service, &code.to_string())).inc();
     }
 
     pub(super) fn cloud_throttle(&self, cloud: &str, service: &str) {
-        let labels = ServiceLabels { cloud: cloud.to_owned(), service: service.to_owned() };
-        self.cloud_throttles.get_or_create_owned(&labels).inc();
+        self.cloud_throttles.get_or_create_owned(&ServiceLabels::of(cloud, service)).inc();
     }
 
-    /// Returns everything in the OpenMetrics text format.
-    pub fn encode(&self) -> Result<String, std::fmt::Error> {
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry.lock())?;
-        Ok(text)
+    pub(super) fn findings_moved(&self, cloud: &str, opened: u64, resolved: u64) {
+        let cloud = CloudLabels::of(cloud);
+        self.findings_opened.get_or_create_owned(&cloud).inc_by(opened);
+        self.findings_resolved.get_or_create_owned(&cloud).inc_by(resolved);
+    }
+
+    pub(super) fn stage(&self, (cloud, stage): (&str, &str), seconds: f64, trace: Option<String>) {
+        let exemplar = trace.map(|trace_id| TraceLabels { trace_id });
+        self.scan_duration.get_or_create_owned(&StageLabels::of(cloud, stage)).observe(seconds, exemplar, None);
+    }
+
+    pub(super) fn detection_delay(&self, cloud: &str, seconds: f64) {
+        self.detection_delay.get_or_create_owned(&CloudLabels::of(cloud)).observe(seconds, None, None);
+    }
+
+    pub(super) fn desired(&self, source: &str, revision: Option<&str>, at: Timestamp) {
+        self.desired_fetched.get_or_create_owned(&SourceLabels::of(source)).set(seconds_of(at));
+        if let Some(revision) = revision {
+            self.desired_info.clear();
+            self.desired_info.get_or_create_owned(&RevisionLabels::of(source, revision)).set(1);
+        }
+    }
+
+    pub(super) fn config_reload(&self, successful: i64) {
+        self.config_reload_successful.set(successful);
+    }
+
+    /// Counts records of the audit log.
+    pub fn audit_appended(&self, records: u64) {
+        self.audit_records.inc_by(records);
+    }
+}
+
+impl Present {
+    fn write(&self, scopes: &BTreeMap<Scope, ScopeState>, now: Timestamp) {
+        self.clear();
+        for (scope, state) in scopes {
+            self.write_scope(scope, state, now);
+        }
+    }
+
+    fn clear(&self) {
+        let Self { findings, oldest_age, resources, coverage, gaps, complete, last_success } = self;
+        findings.clear();
+        oldest_age.clear();
+        resources.clear();
+        coverage.clear();
+        gaps.clear();
+        complete.clear();
+        last_success.clear();
+    }
+
+    fn write_scope(&self, scope: &Scope, state: &ScopeState, now: Timestamp) {
+        let (cloud, name) = (&*scope.cloud, &*scope.to_string());
+        let labels = ScopeLabels::of(cloud, name);
+        let unmanaged = state.resources.saturating_sub(state.managed);
+        for (managed, count) in [("true", state.managed), ("false", unmanaged)] {
+            self.resources.get_or_create_owned(&ManagedLabels::of(cloud, name, managed)).set(whole(count));
+        }
+        if state.resources > 0 {
+            self.coverage.get_or_create_owned(&labels).set(real(state.managed) / real(state.resources));
+        }
+        for reason in GapReason::ALL {
+            let count = state.gaps.iter().filter(|gap| gap.reason == reason).count();
+            self.gaps.get_or_create_owned(&GapLabels::of(cloud, name, reason.as_str())).set(whole(count));
+        }
+        self.complete.get_or_create_owned(&labels).set(i64::from(state.gaps.is_empty()));
+        self.last_success.get_or_create_owned(&labels).set(state.last_success.map_or(0.0, seconds_of));
+        for finding in &state.findings {
+            self.write_finding(cloud, name, finding, now);
+        }
+    }
+
+    fn write_finding(&self, cloud: &str, scope: &str, finding: &FindingState, now: Timestamp) {
+        let priority = finding.priority.to_string();
+        let FindingState { type_, drift, severity, phase, since, .. } = finding;
+        let labels = FindingLabels::of(cloud, scope, type_, drift, severity, &priority, phase.as_str());
+        self.findings.get_or_create_owned(&FindingSeries(labels)).inc();
+        let age = now.duration_since(*since).as_secs_f64().max(0.0);
+        let oldest = self.oldest_age.get_or_create_owned(&AgeLabels::of(cloud, severity));
+        oldest.set(oldest.get().max(age));
+    }
+}
+
+fn whole(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of resources stay far below 2^52")]
+fn real(count: usize) -> f64 {
+    count as f64
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a millisecond of this century is exact in a double")]
+fn seconds_of(at: Timestamp) -> f64 {
+    at.as_millisecond() as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use driftwarden_core::resource::Provider;
+
+    #[test]
+    fn a_scope_that_is_gone_leaves_no_series() {
+        let metrics = Metrics::new();
+        let scope = Scope { cloud: "p".into(), provider: Provider::Aws, account: "1".into(), region: "r".into() };
+        let state = ScopeState { resources: 4, managed: 1, ..ScopeState::default() };
+        metrics.set_scope(&scope, state);
+        let text = metrics.encode(Timestamp::UNIX_EPOCH).unwrap();
+        assert!(text.contains(r#"driftwarden_coverage_ratio{cloud="p",scope="aws://1/r"} 0.25"#), "{text}");
+        metrics.retain_scopes(|_| false);
+        assert!(!metrics.encode(Timestamp::UNIX_EPOCH).unwrap().contains("aws://1/r"));
     }
 }

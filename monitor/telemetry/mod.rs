@@ -4,7 +4,10 @@
 //! cannot disagree. Every metric is defined in [`metrics`], once.
 
 pub mod events;
+mod logs;
 pub mod metrics;
+
+pub use logs::{Config, Format, Telemetry, TelemetryError, trace_id};
 
 /// Something that happened inside the daemon and that somebody may want to see.
 pub trait Event {

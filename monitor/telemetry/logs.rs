@@ -10,6 +10,7 @@ use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tracing::level_filters::LevelFilter;
 use tracing::{Event, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::fmt::format::Writer;
@@ -89,7 +90,7 @@ pub enum TelemetryError {
         level: String,
         /// Why it is no filter.
         #[source]
-        source: tracing_subscriber::filter::ParseError,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The endpoint cannot be used.
     #[error("failed to set up traces to `{endpoint}`")]
@@ -122,8 +123,13 @@ impl Config {
 
     fn filter(&self) -> Result<EnvFilter, TelemetryError> {
         let level = &self.log.level;
-        EnvFilter::try_new(format!("{QUIET},{level}"))
-            .map_err(|source| TelemetryError::Level { level: level.to_string(), source })
+        let wrong = |source| TelemetryError::Level { level: level.to_string(), source };
+        // A filter takes a misspelled level for the name of a module and then logs nothing at all.
+        let words = level.split(',').map(str::trim).filter(|word| !word.contains(['=', '[']));
+        for word in words {
+            word.parse::<LevelFilter>().map_err(|error| wrong(error.into()))?;
+        }
+        EnvFilter::try_new(format!("{QUIET},{level}")).map_err(|error| wrong(error.into()))
     }
 
     /// Starts telemetry for the whole process. To be called within the run time, once.
@@ -241,6 +247,6 @@ mod tests {
     fn a_level_that_is_none_is_refused() {
         let log = |level: &'static str| Config { otlp: None, log: Log { level: level.into(), ..Log::default() } };
         assert!(log("info,driftwarden::collect=debug").validate().is_ok());
-        assert!(log("loud=").validate().is_err());
+        assert!(log("verbose").validate().is_err());
     }
 }

@@ -13,5 +13,6 @@ pub mod collect;
 pub mod notify;
 pub mod remediate;
 pub mod secret;
+pub mod store;
 pub mod telemetry;
 pub mod view;

@@ -7,6 +7,7 @@ use serde_json::json;
 use crate::harness::aws::Checks;
 use crate::harness::aws::Microburst;
 use crate::harness::aws::Ministack;
+use crate::harness::estate;
 use crate::harness::git::GitServer;
 use crate::harness::http;
 use crate::harness::http::Answer;
@@ -94,6 +95,17 @@ fn kube_apiserver_applies_on_its_side_and_refuses_the_reader() {
     let read = |kind: &str| cluster.kubectl_as(Who::Reader, &["get", kind, "-A"], None);
     process::eventually("the role is in force", 10, || read("configmaps").ok());
     assert!(read("secrets").is_err_and(|why| why.contains("Forbidden")));
+}
+
+#[test]
+fn the_estate_can_be_sown() {
+    let Some(aws) = Ministack::start(Checks::Nothing) else { return };
+    let identifiers = estate::sow_aws(&aws, &estate::aws());
+    assert_eq!(identifiers.len(), 180);
+    let Some(cluster) = ApiServer::start() else { return };
+    estate::sow_kubernetes(&cluster, &estate::kubernetes());
+    let stored = cluster.object(&["deployment", "web-00", "-n", estate::NAMESPACE]);
+    assert_eq!(stored["spec"]["template"]["spec"]["containers"][0]["resources"]["limits"]["cpu"], "1");
 }
 
 #[test]

@@ -8,6 +8,7 @@
 
 pub mod aws;
 pub mod daemon;
+pub mod estate;
 pub mod git;
 pub mod http;
 pub mod kubernetes;

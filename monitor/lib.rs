@@ -10,6 +10,7 @@
 //! Everything between `normalize` and `decide` is in the crate `driftwarden-core`.
 
 pub mod collect;
+pub mod config;
 pub mod notify;
 pub mod remediate;
 pub mod secret;

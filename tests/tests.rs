@@ -8,5 +8,6 @@
 #![expect(unreachable_pub, reason = "nobody uses a test binary as a library")]
 
 mod alerts;
+mod conformance;
 mod harness;
 mod peers;

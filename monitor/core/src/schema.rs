@@ -1,7 +1,10 @@
 //! What counts as equal for a kind, as data.
+//!
+//! A schema only states facts; what they mean for a comparison is decided in [`crate::compare`].
 
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 /// Facts about a kind's attributes, as RFC 6901 pointers with `*` for "each item".
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -18,4 +21,239 @@ pub struct Schema {
     pub unordered: Vec<String>,
     /// Maps whose keys the user invents.
     pub free_form: Vec<String>,
+    /// The pointers as a tree, built at first use. A schema that is changed afterwards keeps the old tree: build it
+    /// whole, then compare.
+    pub compiled: Compiled,
+}
+
+impl Schema {
+    /// Returns the pointers as a tree.
+    pub(crate) fn tree(&self) -> &Tree {
+        self.compiled.0.get_or_init(|| self.build())
+    }
+
+    fn build(&self) -> Tree {
+        let mut tree = Tree::default();
+        let lists = [
+            (&self.read_only, mark::READ_ONLY),
+            (&self.write_only, mark::WRITE_ONLY),
+            (&self.create_only, mark::CREATE_ONLY),
+            (&self.unordered, mark::UNORDERED),
+            (&self.free_form, mark::FREE_FORM),
+        ];
+        for (pointers, marks) in lists {
+            for pointer in pointers {
+                tree.add(pointer, marks, None);
+            }
+        }
+        for (pointer, value) in &self.defaults {
+            tree.add(pointer, 0, Some(value));
+        }
+        tree.close();
+        tree
+    }
+}
+
+/// The tree of a schema, built at first use. Every two are equal: what they are built from is compared instead.
+#[derive(Default)]
+pub struct Compiled(OnceLock<Tree>);
+
+impl Clone for Compiled {
+    fn clone(&self) -> Self {
+        Self::default()
+    }
+}
+
+impl PartialEq for Compiled {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl std::fmt::Debug for Compiled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Compiled")
+    }
+}
+
+/// What a node of a [`Tree`] says about its attribute; a set of bits, so that two trees can be asked at once.
+pub(crate) mod mark {
+    pub(crate) const READ_ONLY: u32 = 1;
+    pub(crate) const WRITE_ONLY: u32 = 1 << 1;
+    pub(crate) const CREATE_ONLY: u32 = 1 << 2;
+    pub(crate) const UNORDERED: u32 = 1 << 3;
+    pub(crate) const FREE_FORM: u32 = 1 << 4;
+    /// Cannot be read although the provider's schema does not say so.
+    pub(crate) const NOT_READ: u32 = 1 << 5;
+    /// The service or another resource adds items of its own to this list.
+    pub(crate) const PARTIAL: u32 = 1 << 6;
+    /// Case means nothing in this text.
+    pub(crate) const CASELESS: u32 = 1 << 7;
+    /// Order means something in this list.
+    pub(crate) const ORDERED: u32 = 1 << 8;
+    /// The service rounds this time down to the hour.
+    pub(crate) const HOURLY: u32 = 1 << 9;
+    /// A Redis access control list: `-@all` at its start says nothing.
+    pub(crate) const REDIS_ACL: u32 = 1 << 10;
+    /// The service chooses this value when nobody says.
+    pub(crate) const GENERATED: u32 = 1 << 11;
+    /// The service puts `custom:` before these names.
+    pub(crate) const CUSTOM_PREFIX: u32 = 1 << 12;
+    /// Comparison operators under their old and new names.
+    pub(crate) const OPERATORS: u32 = 1 << 13;
+}
+
+/// Pointer patterns as a tree: one step down per attribute name, no text is parsed while comparing.
+#[derive(Debug, Default)]
+pub(crate) struct Tree {
+    nodes: Vec<Node>,
+}
+
+#[derive(Debug, Default, Clone)]
+struct Node {
+    named: BTreeMap<Box<str>, u32>,
+    each: Option<u32>,
+    marks: u32,
+    default: Option<Value>,
+}
+
+/// A place in a [`Tree`]; nothing below it is said where it is none.
+pub(crate) type Spot = Option<u32>;
+
+impl Tree {
+    /// Adds what is said about `pointer`. Call [`Self::close`] after the last one.
+    pub(crate) fn add(&mut self, pointer: &str, marks: u32, default: Option<&Value>) {
+        if self.nodes.is_empty() {
+            self.nodes.push(Node::default());
+        }
+        let mut at = 0;
+        for step in pointer.split('/').skip(1) {
+            at = if step == "*" { self.each_of(at) } else { self.named_of(at, &unescaped(step)) };
+        }
+        if let Some(node) = self.nodes.get_mut(at as usize) {
+            node.marks |= marks;
+            node.default = default.cloned().or_else(|| node.default.take());
+        }
+    }
+
+    /// Makes what is said of each item also hold for the items that have a name of their own.
+    pub(crate) fn close(&mut self) {
+        let mut next = 0_u32;
+        while let Some(node) = self.nodes.get(next as usize) {
+            if let Some(each) = node.each {
+                for named in node.named.values().copied().collect::<Vec<_>>() {
+                    self.graft(each, named, 0);
+                }
+            }
+            next += 1;
+        }
+    }
+
+    /// Returns the root, if anything is said at all.
+    pub(crate) fn root(&self) -> Spot {
+        (!self.nodes.is_empty()).then_some(0)
+    }
+
+    /// Returns the place of attribute `name` below `spot`.
+    pub(crate) fn named(&self, spot: Spot, name: &str) -> Spot {
+        let node = self.nodes.get(spot? as usize)?;
+        node.named.get(name).copied().or(node.each)
+    }
+
+    /// Returns the place of each item below `spot`.
+    pub(crate) fn item(&self, spot: Spot) -> Spot {
+        self.nodes.get(spot? as usize)?.each
+    }
+
+    /// Returns the marks of `spot`.
+    pub(crate) fn marks(&self, spot: Spot) -> u32 {
+        spot.and_then(|spot| self.nodes.get(spot as usize)).map_or(0, |node| node.marks)
+    }
+
+    /// Returns the default of `spot`.
+    pub(crate) fn default_of(&self, spot: Spot) -> Option<&Value> {
+        self.nodes.get(spot? as usize)?.default.as_ref()
+    }
+
+    fn fresh(&mut self) -> u32 {
+        self.nodes.push(Node::default());
+        u32::try_from(self.nodes.len() - 1).unwrap_or_default()
+    }
+
+    fn named_of(&mut self, at: u32, name: &str) -> u32 {
+        if let Some(found) = self.nodes.get(at as usize).and_then(|node| node.named.get(name)) {
+            return *found;
+        }
+        let fresh = self.fresh();
+        if let Some(node) = self.nodes.get_mut(at as usize) {
+            node.named.insert(name.into(), fresh);
+        }
+        fresh
+    }
+
+    fn each_of(&mut self, at: u32) -> u32 {
+        if let Some(found) = self.nodes.get(at as usize).and_then(|node| node.each) {
+            return found;
+        }
+        let fresh = self.fresh();
+        if let Some(node) = self.nodes.get_mut(at as usize) {
+            node.each = Some(fresh);
+        }
+        fresh
+    }
+
+    /// Says below `to` what is said below `from`. The depth is bounded: a schema is data of somebody else.
+    fn graft(&mut self, from: u32, to: u32, depth: usize) {
+        let Some(source) = self.nodes.get(from as usize).cloned() else { return };
+        if from == to || depth > 32 || self.nodes.len() > 100_000 {
+            return;
+        }
+        if let Some(node) = self.nodes.get_mut(to as usize) {
+            node.marks |= source.marks;
+            node.default = node.default.take().or(source.default);
+        }
+        for (name, child) in &source.named {
+            let target = self.named_of(to, name);
+            self.graft(*child, target, depth + 1);
+        }
+        if let Some(child) = source.each {
+            let target = self.each_of(to);
+            self.graft(child, target, depth + 1);
+        }
+    }
+}
+
+/// Returns one step of a pointer with `~1` and `~0` replaced.
+pub(crate) fn unescaped(step: &str) -> String {
+    step.replace("~1", "/").replace("~0", "~")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tree(pointers: &[&str]) -> Tree {
+        let mut tree = Tree::default();
+        for pointer in pointers {
+            tree.add(pointer, mark::READ_ONLY, None);
+        }
+        tree.close();
+        tree
+    }
+
+    fn check(tree: &Tree, path: &str, marked: bool) {
+        let spot = path.split('/').skip(1).fold(tree.root(), |spot, step| tree.named(spot, &unescaped(step)));
+        assert_eq!(tree.marks(spot) != 0, marked, "{path}");
+    }
+
+    #[test]
+    fn a_star_is_each_item_and_each_name() {
+        let tree = tree(&["/A/*/b", "/A/x/c", "/D~1e"]);
+        for path in ["/A/0/b", "/A/x/b", "/A/x/c", "/D~1e"] {
+            check(&tree, path, true);
+        }
+        for path in ["/A", "/A/0", "/A/0/c", "/B", "/D"] {
+            check(&tree, path, false);
+        }
+    }
 }

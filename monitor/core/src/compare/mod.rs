@@ -3,10 +3,22 @@
 //! Only what is declared is compared. The answer is one of three, never two: what was not read, is write-only or could
 //! not be resolved is unknown, neither drift nor in sync. What counts as equal is data ([`crate::schema`]).
 
+mod kubernetes;
+mod list;
+mod policy;
+mod quantity;
+mod scalar;
+mod sensitive;
+mod table;
+mod undeclared;
+mod walk;
+
 use serde_json::Value;
 
 use crate::resource::{Depth, Kind};
 use crate::schema::Schema;
+
+pub use sensitive::masked;
 
 /// What the world says about a resource besides its own attributes.
 #[derive(Debug, Clone, Default)]
@@ -154,6 +166,36 @@ impl Comparison {
 
 /// Compares what Git declares with what was read.
 pub fn compare(desired: &Value, observed: &Value, facts: Facts<'_>) -> Comparison {
-    let _ = (desired, observed, facts);
-    Comparison::default()
+    walk::Walk::of(facts).run(desired, observed)
 }
+
+/// The provider's way of answering, as far as it changes what two values mean to each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flavor {
+    Aws,
+    Azure,
+    Gcp,
+    Kubernetes,
+    Other,
+}
+
+impl Flavor {
+    /// Returns the flavor of a kind's name: every provider names its kinds in its own way.
+    pub(crate) fn of(kind: &str) -> Self {
+        let last = kind.rsplit('/').next().unwrap_or(kind);
+        if kind.contains("::") {
+            Self::Aws
+        } else if kind.contains(".googleapis.com/") {
+            Self::Gcp
+        } else if kind.get(..10).is_some_and(|start| start.eq_ignore_ascii_case("microsoft.")) {
+            Self::Azure
+        } else if last.starts_with(|c: char| c.is_ascii_uppercase()) {
+            Self::Kubernetes
+        } else {
+            Self::Other
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

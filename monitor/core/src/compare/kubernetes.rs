@@ -1,0 +1,347 @@
+//! What an API server adds, keeps apart or writes in its own way.
+//!
+//! Knows the built-in lists by their names, since a custom resource copies them with their names. Does not talk to the
+//! server: what it would answer to an apply is the exact re-read's business.
+
+use std::sync::LazyLock;
+
+use serde_json::{Map, Value};
+
+use super::walk::{Place, Step, Walk, is_empty};
+use super::{ChangeOp, quantity, scalar};
+
+/// The annotation in which `kubectl apply` keeps what it applied.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Attributes of `metadata` that the server keeps.
+const SERVER_METADATA: [&str; 8] = [
+    "creationTimestamp",
+    "resourceVersion",
+    "uid",
+    "selfLink",
+    "generation",
+    "managedFields",
+    "deletionTimestamp",
+    "deletionGracePeriodSeconds",
+];
+
+/// Returns whether an attribute is the server's own and says nothing about what was asked for.
+pub(super) fn is_bookkeeping(path: &[Step<'_>], name: &str) -> bool {
+    match path {
+        [] => matches!(name, "status"),
+        [Step::Name("metadata")] => SERVER_METADATA.contains(&name),
+        [Step::Name("metadata"), Step::Name("annotations")] => name == LAST_APPLIED,
+        [.., Step::Name("template" | "volumeClaimTemplates"), Step::Name("metadata")]
+        | [.., Step::Name("volumeClaimTemplates"), Step::Item(_), Step::Name("metadata")] => {
+            name == "creationTimestamp"
+        }
+        [.., Step::Name("volumeClaimTemplates"), Step::Item(_)] => name == "status",
+        _ => false,
+    }
+}
+
+/// Returns whether an attribute that was not read may be missing without anything being wrong.
+pub(super) fn is_elsewhere(path: &[Step<'_>], value: &Value, _: &Map<String, Value>) -> bool {
+    // A namespace on an object of the cluster is dropped by the server.
+    matches!(path, [Step::Name("metadata"), Step::Name("namespace")]) && value.is_string()
+}
+
+/// Compares `stringData`, which the server takes and gives back, encoded, in `data`.
+pub(super) fn string_data<'a>(walk: &mut Walk<'a>, declared: &'a Value, observed: &'a Map<String, Value>) {
+    let data = observed.get("data");
+    for (name, value) in declared.as_object().into_iter().flatten() {
+        let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+        let found = data.and_then(|data| data.get(name)).filter(|found| !found.is_null());
+        let same = match found.and_then(Value::as_str) {
+            Some(found) => found == base64(text.as_bytes()),
+            None => text.is_empty(),
+        };
+        let plain = observed.get("stringData").and_then(|data| data.get(name)) == Some(value);
+        if !same && !plain {
+            let op = if found.is_some() { ChangeOp::Changed } else { ChangeOp::Removed };
+            walk.below(Step::Name(name), |walk| {
+                walk.report(op, (value, found.unwrap_or(&Value::Null)), Place::default());
+            });
+        }
+    }
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let group = chunk.iter().fold(0_u32, |group, byte| (group << 8) | u32::from(*byte)) << (8 * (3 - chunk.len()));
+        for place in 0..4 {
+            let digit = DIGITS.get(((group >> (18 - 6 * place)) & 63) as usize).copied().unwrap_or(b'=');
+            out.push(if place > chunk.len() { '=' } else { char::from(digit) });
+        }
+    }
+    out
+}
+
+/// Returns the attributes by which the server tells the items of a list apart.
+pub(super) fn list_keys(name: &str, items: &[Value]) -> Option<&'static [&'static str]> {
+    let keys: &[&str] = match name {
+        "containers"
+        | "initContainers"
+        | "ephemeralContainers"
+        | "volumes"
+        | "env"
+        | "imagePullSecrets"
+        | "webhooks"
+        | "volumeClaimTemplates"
+        | "secrets"
+        | "resourceClaims"
+        | "validations"
+        | "versions"
+        | "matchConditions" => &["name"],
+        "ports" => return port_keys(items),
+        "volumeMounts" => &["mountPath"],
+        "volumeDevices" => &["devicePath"],
+        "hostAliases" => &["ip"],
+        "ownerReferences" => &["uid"],
+        "conditions" => &["type"],
+        "topologySpreadConstraints" => &["topologyKey", "whenUnsatisfiable"],
+        _ => return None,
+    };
+    items.iter().all(|item| keys.iter().all(|key| item.get(key).is_some())).then_some(keys)
+}
+
+fn port_keys(items: &[Value]) -> Option<&'static [&'static str]> {
+    let all = |key: &str| items.iter().all(|item| item.get(key).is_some());
+    if all("containerPort") {
+        Some(&["containerPort", "protocol"])
+    } else if all("port") {
+        Some(&["port", "protocol"])
+    } else {
+        None
+    }
+}
+
+/// Returns whether a part of a key is what the server takes it to be when it is not said.
+pub(super) fn is_key_default(key: &str, value: &Value) -> bool {
+    key == "protocol" && value == "TCP"
+}
+
+/// Returns whether the order of a list means nothing.
+pub(super) fn is_set(name: &str) -> bool {
+    matches!(name, "finalizers" | "subsets" | "addresses" | "notReadyAddresses" | "accessModes")
+}
+
+/// Returns whether two scalars are the same to the server.
+pub(super) fn same_scalar(walk: &Walk<'_>, desired: &Value, observed: &Value) -> bool {
+    if walk.path.len() == 1 && walk.name() == "apiVersion" {
+        return group(desired) == group(observed);
+    }
+    if walk.inside(|name| name == "annotations" || name == "labels") && !walk.inside(|name| name == "spec") {
+        return false;
+    }
+    let amount = walk.inside(is_amount) && scalar::same_quantity(desired, observed);
+    let texts = || Some((desired.as_str()?, observed.as_str()?));
+    let span = |(left, right)| matches!((quantity::duration(left), quantity::duration(right)), (Some(left), Some(right)) if left == right);
+    amount
+        || (is_duration(walk.name()) && texts().is_some_and(span))
+        || walk.name() == "data" && is_empty(desired) && is_empty(observed)
+}
+
+fn group(api_version: &Value) -> Option<&str> {
+    Some(api_version.as_str()?.split_once('/').map_or("", |(group, _)| group))
+}
+
+fn is_amount(name: &str) -> bool {
+    matches!(
+        name,
+        "requests"
+            | "limits"
+            | "capacity"
+            | "allocatable"
+            | "hard"
+            | "sizeLimit"
+            | "storage"
+            | "divisor"
+            | "averageValue"
+            | "overhead"
+            | "default"
+            | "defaultRequest"
+            | "max"
+            | "min"
+            | "maxLimitRequestRatio"
+            | "resources"
+            | "cpu"
+            | "memory"
+            | "targetValue"
+    )
+}
+
+fn is_duration(name: &str) -> bool {
+    name == "duration"
+        || ["Duration", "Timeout", "Interval", "Period", "After", "Before", "interval", "timeout"]
+            .iter()
+            .any(|end| name.ends_with(end))
+}
+
+/// Returns whether an attribute that nobody declared may have been set by somebody.
+pub(super) fn is_worth_listing(walk: &Walk<'_>, name: &str, value: &Value) -> bool {
+    let above = walk.path.len().checked_sub(1).and_then(|end| walk.path.get(..end)).unwrap_or_default();
+    let named_already = above.is_empty() && matches!(name, "kind" | "apiVersion");
+    !(named_already || is_bookkeeping(above, name) || is_empty(value))
+}
+
+/// Managers that apply what Git says.
+const APPLIERS: [&str; 9] = [
+    "argocd-controller",
+    "argocd-application-controller",
+    "argocd-server",
+    "kustomize-controller",
+    "helm-controller",
+    "kubectl-client-side-apply",
+    "kubectl",
+    "helm",
+    "Helm",
+];
+
+/// Notes what Git once declared and does no longer, while it is still there: by what was last applied, and by the fields
+/// that a manager who applies from Git owns.
+pub(super) fn given_up<'a>(walk: &mut Walk<'a>, desired: &'a Value, observed: &'a Value) {
+    let metadata = observed.get("metadata");
+    let annotation = metadata.and_then(|m| m.get("annotations")?.get(LAST_APPLIED)?.as_str());
+    if let Some(applied) = annotation.and_then(|text| serde_json::from_str::<Value>(text).ok()) {
+        let mut paths = Vec::new();
+        removed(&applied, (desired, observed), &mut Vec::new(), &mut paths);
+        note(walk, paths);
+    }
+    for owner in metadata.and_then(|m| m.get("managedFields")?.as_array()).into_iter().flatten() {
+        let applies = owner.get("manager").and_then(Value::as_str).is_some_and(|name| APPLIERS.contains(&name));
+        let whole = owner.get("subresource").and_then(Value::as_str).unwrap_or_default().is_empty();
+        if let Some(fields) = owner.get("fieldsV1").filter(|_| applies && whole) {
+            let mut paths = Vec::new();
+            disowned(fields, (desired, observed), &mut Vec::new(), &mut paths);
+            note(walk, paths);
+        }
+    }
+}
+
+/// One step of the way to a value that was given up, in the observed object.
+type Way<'a> = Vec<Step<'a>>;
+
+fn note<'a>(walk: &mut Walk<'a>, found: Vec<(Way<'a>, &'a Value)>) {
+    for (way, value) in found {
+        let before = std::mem::replace(&mut walk.path, way);
+        walk.report(ChangeOp::Added, (&Value::Null, value), Place::default());
+        walk.path = before;
+    }
+}
+
+fn is_kept_by_server(path: &[Step<'_>], name: &str) -> bool {
+    is_bookkeeping(path, name)
+        || (path.is_empty() && matches!(name, "apiVersion" | "kind"))
+        || (path.len() == 1 && matches!(name, "namespace" | "name"))
+}
+
+/// Collects what `applied` has, `desired` lacks and `observed` still has.
+fn removed<'a>(
+    applied: &Value,
+    (desired, observed): (&'a Value, &'a Value),
+    way: &mut Way<'a>,
+    out: &mut Vec<(Way<'a>, &'a Value)>,
+) {
+    match (applied, desired, observed) {
+        (Value::Object(applied), Value::Object(desired), Value::Object(observed)) => {
+            for (name, value) in observed {
+                let Some(before) = applied.get(name).filter(|_| !is_kept_by_server(way, name)) else { continue };
+                way.push(Step::Name(name));
+                match desired.get(name) {
+                    None | Some(Value::Null) if is_empty(value) => {}
+                    None | Some(Value::Null) if before.is_object() && value.is_object() => {
+                        removed(before, (nothing(), value), way, out);
+                    }
+                    None | Some(Value::Null) => out.push((way.clone(), value)),
+                    Some(wanted) => removed(before, (wanted, value), way, out),
+                }
+                way.pop();
+            }
+        }
+        (Value::Array(applied), Value::Array(desired), Value::Array(observed)) => {
+            let name = way.last().map_or("", |step| if let Step::Name(name) = step { *name } else { "" });
+            let Some(keys) = list_keys(name, applied) else { return };
+            for (index, item) in observed.iter().enumerate() {
+                let Some(before) = applied.iter().find(|other| shares(keys, other, item)) else { continue };
+                way.push(Step::Item(index));
+                match desired.iter().find(|other| shares(keys, other, item)) {
+                    None => out.push((way.clone(), item)),
+                    Some(wanted) => removed(before, (wanted, item), way, out),
+                }
+                way.pop();
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Returns an object that declares nothing.
+fn nothing() -> &'static Value {
+    static NOTHING: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));
+    &NOTHING
+}
+
+fn shares(keys: &[&str], left: &Value, right: &Value) -> bool {
+    keys.iter().all(|key| match (left.get(key), right.get(key)) {
+        (Some(left), Some(right)) => left == right,
+        (Some(one), None) | (None, Some(one)) => is_key_default(key, one),
+        (None, None) => true,
+    })
+}
+
+/// Collects what a manager owns, `desired` lacks and `observed` still has.
+fn disowned<'a>(
+    fields: &Value,
+    (desired, observed): (&'a Value, &'a Value),
+    way: &mut Way<'a>,
+    out: &mut Vec<(Way<'a>, &'a Value)>,
+) {
+    for (field, inner) in fields.as_object().into_iter().flatten() {
+        let step = match (field.split_at_checked(2), observed) {
+            (Some(("f:", name)), Value::Object(map)) => {
+                map.get_key_value(name).map(|(name, value)| (Step::Name(name), value))
+            }
+            (Some(("k:", key)), Value::Array(items)) => {
+                keyed(key, items).map(|(index, value)| (Step::Item(index), value))
+            }
+            _ => None,
+        };
+        let Some((step, value)) = step.filter(|(_, value)| !is_empty(value)) else { continue };
+        if matches!(step, Step::Name(name) if is_kept_by_server(way, name)) {
+            continue;
+        }
+        way.push(step);
+        let inner_names = inner.as_object().is_some_and(|inner| inner.keys().any(|key| key.starts_with("f:")));
+        match wanted(desired, field) {
+            None if inner_names && value.is_object() && matches!(step, Step::Name(_)) => {
+                disowned(inner, (nothing(), value), way, out);
+            }
+            None => out.push((way.clone(), value)),
+            Some(wanted) => disowned(inner, (wanted, value), way, out),
+        }
+        way.pop();
+    }
+}
+
+fn wanted<'a>(desired: &'a Value, field: &str) -> Option<&'a Value> {
+    match (field.split_at_checked(2), desired) {
+        (Some(("f:", name)), Value::Object(map)) => {
+            map.get(name).or_else(|| map.get("stringData").filter(|_| name == "data"))
+        }
+        (Some(("k:", key)), Value::Array(items)) => keyed(key, items).map(|(_, value)| value),
+        // Another shape than the one that is owned is a change, and noted as one.
+        _ => Some(&Value::Null),
+    }
+}
+
+fn keyed<'a>(key: &str, items: &'a [Value]) -> Option<(usize, &'a Value)> {
+    let key: Map<String, Value> = serde_json::from_str(key).ok()?;
+    let has = |item: &Value| {
+        key.iter()
+            .all(|(name, value)| item.get(name).map_or_else(|| is_key_default(name, value), |found| found == value))
+    };
+    items.iter().enumerate().find(|(_, item)| has(item))
+}

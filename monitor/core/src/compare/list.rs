@@ -1,0 +1,337 @@
+//! Which items of two lists belong together.
+//!
+//! By a key that every item has, by meaning the same, or by position where order means something. Says nothing about
+//! what an item is.
+
+use serde_json::Value;
+
+use super::walk::{Place, Step, Walk, is_unresolved};
+use super::{ChangeOp, Flavor, kubernetes, undeclared};
+use crate::schema::mark;
+
+/// Lists whose order means something although every item could stand alone: what runs, what is tried first.
+const ORDERED: [&str; 34] = [
+    "Command",
+    "EntryPoint",
+    "Args",
+    "Arguments",
+    "Layers",
+    "CacheBehaviors",
+    "TerminationPolicies",
+    "Columns",
+    "PartitionKeys",
+    "SortColumns",
+    "DomainNameServers",
+    "Steps",
+    "Stages",
+    "StageActions",
+    "SearchPath",
+    "Overrides",
+    "Commands",
+    "InstanceTypes",
+    "OverrideInstanceTypes",
+    "Shell",
+    "command",
+    "args",
+    "arguments",
+    "steps",
+    "mainSteps",
+    "entryPoint",
+    "entrypoint",
+    "Phases",
+    "JobFlowSteps",
+    "DnsServers",
+    "dnsServers",
+    "NtpServers",
+    "Priorities",
+    "DefaultArguments",
+];
+
+/// Lists of settings of which the service fills in those that nobody gave.
+const BAGS: [(&str, &str); 7] = [
+    ("Key", "Value"),
+    ("OptionName", "Value"),
+    ("Name", "Value"),
+    ("ParameterName", "ParameterValue"),
+    ("ParameterKey", "ParameterValue"),
+    ("key", "value"),
+    ("name", "value"),
+];
+
+/// Attributes by which items of a list are told apart, the surest first.
+const KEYS: [&str; 30] = [
+    "Id",
+    "ID",
+    "Sid",
+    "Key",
+    "key",
+    "OptionName",
+    "ParameterName",
+    "ParameterKey",
+    "Name",
+    "name",
+    "DeviceName",
+    "Device",
+    "IndexName",
+    "AttributeName",
+    "LifecycleHookName",
+    "LogicalName",
+    "id",
+    "Rid",
+    "RuleName",
+    "ContainerName",
+    "VolumeId",
+    "OriginId",
+    "Alias",
+    "StatusCode",
+    "Region",
+    "RegionName",
+    "LocationName",
+    "Type",
+    "Priority",
+    "Path",
+];
+
+type Lists<'a> = (&'a [Value], &'a [Value]);
+
+/// Compares two lists.
+pub(super) fn compare<'a>(
+    walk: &mut Walk<'a>,
+    both: (&'a Value, &'a Value),
+    lists: (&'a Vec<Value>, &'a Vec<Value>),
+    at: Place,
+) {
+    let lists = (lists.0.as_slice(), lists.1.as_slice());
+    if walk.probes() && lists.0 == lists.1 {
+        return;
+    }
+    if is_ordered(walk, lists, at) {
+        in_order(walk, both, lists, at);
+    } else {
+        matched(walk, both, lists, at);
+    }
+}
+
+fn is_ordered(walk: &Walk<'_>, lists: Lists<'_>, at: Place) -> bool {
+    if at.marks & mark::ORDERED != 0 {
+        return true;
+    }
+    if at.marks & mark::UNORDERED != 0 || at.whole {
+        return false;
+    }
+    match walk.flavor {
+        Flavor::Kubernetes => kubernetes::list_keys(walk.name(), lists.0).is_none() && !kubernetes::is_set(walk.name()),
+        Flavor::Other => key_of(lists).is_none(),
+        _ => walk.is_document() || ORDERED.contains(&walk.name()),
+    }
+}
+
+fn in_order<'a>(walk: &mut Walk<'a>, both: (&'a Value, &'a Value), (desired, observed): Lists<'a>, at: Place) {
+    if desired.len() != observed.len() {
+        return walk.report(ChangeOp::Changed, both, at);
+    }
+    let place = walk.item(at);
+    for (index, (left, right)) in desired.iter().zip(observed).enumerate() {
+        walk.below(Step::Item(index), |walk| walk.value(left, right, place));
+    }
+}
+
+fn matched<'a>(walk: &mut Walk<'a>, both: (&'a Value, &'a Value), (desired, observed): Lists<'a>, at: Place) {
+    let place = walk.item(at);
+    let mut free: Vec<bool> = observed.iter().map(|item| !is_provided(walk, item)).collect();
+    let keys = keys_of(walk, (desired, observed));
+    let mut pairs: Vec<Option<usize>> = vec![None; desired.len()];
+    for pass in [Pass::Exact, Pass::Known, Pass::Any] {
+        for (index, item) in desired.iter().enumerate().filter(|(_, item)| pass == Pass::Any || !holds_unresolved(item))
+        {
+            let Some(slot) = pairs.get_mut(index).filter(|slot| slot.is_none()) else { continue };
+            *slot = find(walk, (item, index), (observed, &free), (&keys, pass), place);
+            if let Some(found) = *slot {
+                take(&mut free, found);
+            }
+        }
+    }
+    let mut lost = Vec::new();
+    for (index, (item, pair)) in desired.iter().zip(&pairs).enumerate() {
+        match pair.and_then(|found| observed.get(found)) {
+            Some(other) => walk.below(Step::Item(index), |walk| walk.value(item, other, place)),
+            None => lost.push(index),
+        }
+    }
+    let left: Vec<usize> = free.iter().enumerate().filter(|(_, free)| **free).map(|(index, _)| index).collect();
+    leftover(walk, both, (lost, left), at);
+}
+
+/// How sure one is in a round of matching: the surest pairs are made first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pass {
+    Exact,
+    Known,
+    Any,
+}
+
+/// Returns whether a declared item could match too much, because part of it is not known.
+fn holds_unresolved(item: &Value) -> bool {
+    match item {
+        Value::Object(map) => is_unresolved(item) || map.values().any(holds_unresolved),
+        Value::Array(items) => items.iter().any(holds_unresolved),
+        _ => false,
+    }
+}
+
+/// Returns the item that belongs to a declared one.
+fn find<'a>(
+    walk: &mut Walk<'a>,
+    (item, index): (&'a Value, usize),
+    (observed, free): (&'a [Value], &[bool]),
+    (keys, pass): (&[&'static str], Pass),
+    place: Place,
+) -> Option<usize> {
+    let mut order = std::iter::once(index).chain((0..observed.len()).filter(|other| *other != index));
+    order.find(|other| {
+        free.get(*other) == Some(&true)
+            && observed.get(*other).is_some_and(|found| {
+                if pass == Pass::Exact {
+                    item == found
+                } else if keys.is_empty() {
+                    walk.same(item, found, place)
+                } else {
+                    same_keys(walk, (item, found), keys, place)
+                }
+            })
+    })
+}
+
+fn same_keys<'a>(
+    walk: &mut Walk<'a>,
+    (item, found): (&'a Value, &'a Value),
+    keys: &[&'static str],
+    place: Place,
+) -> bool {
+    keys.iter().all(|key| match (item.get(key), found.get(key)) {
+        (Some(left), Some(right)) => left == right || walk.same_key(key, (left, right), place),
+        (Some(one), None) | (None, Some(one)) => kubernetes::is_key_default(key, one),
+        (None, None) => true,
+    })
+}
+
+fn take(free: &mut [bool], index: usize) {
+    if let Some(slot) = free.get_mut(index) {
+        *slot = false;
+    }
+}
+
+/// Notes what has no counterpart.
+fn leftover<'a>(walk: &mut Walk<'a>, both: (&'a Value, &'a Value), (lost, left): (Vec<usize>, Vec<usize>), at: Place) {
+    let (Value::Array(desired), Value::Array(observed)) = both else { return };
+    let place = walk.item(at);
+    let lost: Vec<usize> =
+        lost.into_iter().filter(|index| desired.get(*index).is_some_and(|item| !walk.is_void(item, place))).collect();
+    if let (&[index], &[other]) = (lost.as_slice(), left.as_slice())
+        && let (Some(item @ Value::Object(_)), Some(found @ Value::Object(_))) =
+            (desired.get(index), observed.get(other))
+        && at.marks & mark::PARTIAL == 0
+    {
+        return walk.below(Step::Item(index), |walk| walk.value(item, found, place));
+    }
+    let left: Vec<usize> = left
+        .into_iter()
+        .filter(|index| observed.get(*index).is_some_and(|item| !is_declared_elsewhere(walk, item)))
+        .collect();
+    let open = is_open(walk, observed, at);
+    if !lost.is_empty() || (!open && !left.is_empty()) {
+        if lost.is_empty() && desired.is_empty() && walk.is_default(both.1, at) {
+            return;
+        }
+        walk.report(ChangeOp::Changed, both, at);
+    }
+    if open {
+        let worth = left
+            .iter()
+            .filter_map(|index| observed.get(*index))
+            .any(|item| undeclared::is_item_worth_listing(walk, item, at));
+        if worth {
+            walk.below(Step::Each, Walk::note_undeclared);
+        }
+    }
+}
+
+/// Returns whether another resource is known to have put an item into this list.
+fn is_declared_elsewhere(walk: &Walk<'_>, item: &Value) -> bool {
+    let Some(related) = walk.facts.context.related.as_object() else { return false };
+    item.is_object()
+        && related.iter().filter(|(name, _)| name.starts_with("sibling")).any(|(_, value)| holds(value, item))
+}
+
+fn holds(value: &Value, item: &Value) -> bool {
+    match value {
+        Value::Object(map) => map.values().any(|inner| holds(inner, item)),
+        Value::Array(items) => items.contains(item),
+        _ => false,
+    }
+}
+
+/// Returns whether more items than the declared ones say nothing against what is declared.
+fn is_open(walk: &Walk<'_>, observed: &[Value], at: Place) -> bool {
+    if at.whole {
+        return false;
+    }
+    let name = walk.name();
+    at.marks & mark::PARTIAL != 0
+        || (walk.flavor == Flavor::Kubernetes && kubernetes::list_keys(name, observed).is_some())
+        || is_tags(name)
+        || (walk.flavor != Flavor::Kubernetes && !name.contains("nvironment") && is_bag(observed))
+}
+
+fn is_bag(items: &[Value]) -> bool {
+    BAGS.iter().any(|(name, value)| {
+        items.iter().all(|item| item.get(name).is_some())
+            && items.iter().any(|item| item.get(value).is_some_and(|v| !v.is_object()))
+    })
+}
+
+/// Returns whether a list or map of this name holds tags.
+pub(super) fn is_tags(name: &str) -> bool {
+    name.ends_with("Tags") || name == "tags" || name.ends_with("TagList") || name.ends_with("TagSet")
+}
+
+/// Returns whether the provider itself put an item into a list of tags.
+fn is_provided(walk: &Walk<'_>, item: &Value) -> bool {
+    walk.flavor == Flavor::Aws && is_tags(walk.name()) && {
+        let key = item.get("Key").or_else(|| item.get("key")).or_else(|| item.get("TagKey")).and_then(Value::as_str);
+        key.is_some_and(|key| key.starts_with("aws:"))
+    }
+}
+
+/// Returns the attributes by which the items of two lists are told apart.
+fn keys_of(walk: &Walk<'_>, lists: Lists<'_>) -> Vec<&'static str> {
+    if walk.flavor == Flavor::Kubernetes {
+        return kubernetes::list_keys(walk.name(), lists.0).map(<[_]>::to_vec).unwrap_or_default();
+    }
+    key_of(lists).map(|key| if key == "OptionName" { vec!["Namespace", key] } else { vec![key] }).unwrap_or_default()
+}
+
+/// Returns an attribute that every item of both lists has, each with another value.
+fn key_of((desired, observed): Lists<'_>) -> Option<&'static str> {
+    if desired.is_empty() {
+        return None;
+    }
+    KEYS.into_iter().find(|key| is_key(desired, key) && is_key(observed, key))
+}
+
+fn is_key(items: &[Value], key: &str) -> bool {
+    if items.len() > 400 {
+        return false;
+    }
+    let value = |item: &Value| -> Option<String> {
+        let found = item.get(key)?;
+        let space = item.get("Namespace").filter(|_| key == "OptionName").and_then(Value::as_str).unwrap_or_default();
+        match found {
+            Value::String(text) => Some(format!("{space}{text}")),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        }
+    };
+    let mut seen = std::collections::HashSet::with_capacity(items.len());
+    items.iter().all(|item| value(item).is_some_and(|value| seen.insert(value)))
+}

@@ -1,0 +1,46 @@
+//! Policy documents: what a statement does not say is decided all the same, so all of it counts.
+//!
+//! Does not evaluate a policy: two documents that allow the same in different words are different.
+
+use serde_json::{Map, Value};
+
+/// Returns whether what is declared is a policy document as IAM knows it.
+pub(super) fn is_document(desired: &Map<String, Value>) -> bool {
+    match desired.get("Statement") {
+        Some(Value::Array(items)) => !items.is_empty() && items.iter().all(is_statement),
+        Some(one) => is_statement(one),
+        None => false,
+    }
+}
+
+fn is_statement(value: &Value) -> bool {
+    value.get("Effect").is_some()
+}
+
+/// Returns whether an attribute that is not declared changes what a document means.
+pub(super) fn counts(name: &str, value: &Value) -> bool {
+    !super::walk::is_empty(value) && !matches!(name, "Version" | "Id" | "Sid")
+}
+
+/// Returns whether two principals are the same: everybody is written as `*` and as `{"AWS": "*"}`.
+pub(super) fn same_principal(name: &str, desired: &Value, observed: &Value) -> bool {
+    matches!(name, "Principal" | "NotPrincipal") && is_everybody(desired) && is_everybody(observed)
+}
+
+fn is_everybody(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text == "*",
+        Value::Array(items) => items.len() == 1 && items.iter().all(is_everybody),
+        Value::Object(map) => map.len() == 1 && map.get("AWS").is_some_and(is_everybody),
+        _ => false,
+    }
+}
+
+/// Returns whether two texts name the same account: by its number, or by the ARN of its root.
+pub(super) fn same_account(left: &str, right: &str) -> bool {
+    let account = |text: &str| {
+        let id = text.strip_suffix(":root").and_then(|arn| arn.rsplit(':').next()).unwrap_or(text).to_owned();
+        (id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit())).then_some(id)
+    };
+    matches!((account(left), account(right)), (Some(left), Some(right)) if left == right)
+}

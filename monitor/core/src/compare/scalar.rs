@@ -1,0 +1,344 @@
+//! Texts, numbers and truth values that mean the same.
+//!
+//! Each fold is true of a class of values and asks for the looks of both sides: none is true of one kind only (those are
+//! marks of [`super::table`]), and none may hide a change that somebody could have made.
+
+use serde_json::Value;
+
+use super::walk::{Place, Walk};
+use super::{Flavor, kubernetes, policy, quantity, table};
+use crate::schema::mark;
+
+/// What can be said about two scalars.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Judgment {
+    Same,
+    Different,
+    /// They would be the same or not, depending on something that was not read.
+    Unknown,
+}
+
+/// Says whether two scalars mean the same.
+pub(super) fn judge(walk: &Walk<'_>, (desired, observed): (&Value, &Value), at: Place) -> Judgment {
+    let same = desired == observed
+        || canonical(desired, observed)
+        || (walk.flavor == Flavor::Kubernetes && kubernetes::same_scalar(walk, desired, observed))
+        || rounded(desired, observed, at);
+    if same {
+        return Judgment::Same;
+    }
+    match (desired, observed) {
+        (Value::String(left), Value::String(right)) => texts(walk, (left, right), at),
+        _ => Judgment::Different,
+    }
+}
+
+fn texts(walk: &Walk<'_>, (left, right): (&str, &str), at: Place) -> Judgment {
+    let name = walk.name();
+    let same = left.trim_end() == right.trim_end() && !left.trim_end().is_empty()
+        || same_case(walk, (left, right), at)
+        || same_host(walk, left, right)
+        || same_time(left, right)
+        || same_public_key(left, right)
+        || is_version_of(name, left, right)
+        || (at.marks & mark::REDIS_ACL != 0 && without_reset(left).eq(without_reset(right)))
+        || (at.marks & mark::CUSTOM_PREFIX != 0 && right.strip_prefix("custom:") == Some(left));
+    if same {
+        Judgment::Same
+    } else if walk.flavor == Flavor::Aws {
+        amazon(walk, (left, right), at)
+    } else if matches!(walk.flavor, Flavor::Azure | Flavor::Gcp) && same_resource(left, right, walk.flavor) {
+        Judgment::Same
+    } else {
+        Judgment::Different
+    }
+}
+
+/// Returns whether two scalars are the same when written the same way: `"5"` and `5`, `"true"` and `true`.
+pub(super) fn canonical(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Number(a), Value::Number(b)) => same_number(a.as_f64(), b.as_f64()) && same_integer(left, right),
+        (Value::Number(number), Value::String(text)) | (Value::String(text), Value::Number(number)) => {
+            looks_numeric(text)
+                && (number.to_string() == *text
+                    || same_number(number.as_f64(), text.parse().ok()) && number.to_string().len() < 16)
+        }
+        (Value::Bool(truth), Value::String(text)) | (Value::String(text), Value::Bool(truth)) => {
+            text.eq_ignore_ascii_case(if *truth { "true" } else { "false" })
+        }
+        (Value::String(a), Value::String(b)) => is_truth(a) && a.eq_ignore_ascii_case(b),
+        _ => false,
+    }
+}
+
+fn is_truth(text: &str) -> bool {
+    text.eq_ignore_ascii_case("true") || text.eq_ignore_ascii_case("false")
+}
+
+fn looks_numeric(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit() || c == '-') && text.len() < 32
+}
+
+#[expect(clippy::float_cmp, reason = "two ways to write one number parse to the same bits")]
+fn same_number(left: Option<f64>, right: Option<f64>) -> bool {
+    matches!((left, right), (Some(left), Some(right)) if left == right)
+}
+
+/// Two integers beyond the precision of a float are only the same digit by digit.
+fn same_integer(left: &Value, right: &Value) -> bool {
+    let whole = |value: &Value| value.as_i64().map(i128::from).or_else(|| value.as_u64().map(i128::from));
+    match (whole(left), whole(right)) {
+        (Some(left), Some(right)) => left == right,
+        _ => true,
+    }
+}
+
+fn rounded(desired: &Value, observed: &Value, at: Place) -> bool {
+    let hourly = |left: i64, right: i64| right % 3600 == 0 && (0..3600).contains(&(left - right));
+    at.marks & mark::HOURLY != 0
+        && matches!((desired.as_i64(), observed.as_i64()), (Some(left), Some(right)) if left >= 0 && right >= 0 && hourly(left, right))
+}
+
+/// Case says nothing in header names, in words of a fixed vocabulary, and where a service keeps names in lower case.
+fn same_case(walk: &Walk<'_>, (left, right): (&str, &str), at: Place) -> bool {
+    if left.len() != right.len() || !left.eq_ignore_ascii_case(right) {
+        return false;
+    }
+    if at.marks & mark::CASELESS != 0 || walk.inside(|name| name.contains("Header")) && at.marks & mark::FREE_FORM == 0
+    {
+        return true;
+    }
+    if at.whole && matches!(walk.name(), "Action" | "NotAction") {
+        return true;
+    }
+    let lowered = !right.bytes().any(|b| b.is_ascii_uppercase());
+    if lowered && (at.marks & mark::CREATE_ONLY != 0 || is_lowered_name(walk)) {
+        return true;
+    }
+    walk.flavor != Flavor::Kubernetes && walk.flavor != Flavor::Other && is_word(walk, at, left, right)
+}
+
+fn is_lowered_name(walk: &Walk<'_>) -> bool {
+    let name = walk.name();
+    table::lowers_names(walk.facts.kind.as_str())
+        && ["Name", "Names", "Identifier", "Identifiers", "Family", "Id", "Ids", "Engine"]
+            .iter()
+            .any(|end| name.ends_with(end))
+}
+
+/// Returns whether two texts are one word of a fixed vocabulary, which an API takes in any case and gives back in its own.
+fn is_word(walk: &Walk<'_>, at: Place, left: &str, right: &str) -> bool {
+    const FREE: [&str; 17] = [
+        "Name",
+        "Id",
+        "Value",
+        "Key",
+        "Description",
+        "Comment",
+        "Prefix",
+        "Path",
+        "Content",
+        "Body",
+        "Label",
+        "Title",
+        "Pattern",
+        "String",
+        "Handler",
+        "Username",
+        "Text",
+    ];
+    let plain =
+        |text: &str| text.len() < 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+    let one_case =
+        |text: &str| !text.bytes().any(|b| b.is_ascii_lowercase()) || !text.bytes().any(|b| b.is_ascii_uppercase());
+    let name = walk.name();
+    let first_upper = |text: &str| text.get(1..).is_some_and(|rest| !rest.bytes().any(|b| b.is_ascii_uppercase()));
+    at.marks & mark::FREE_FORM == 0
+        && plain(left)
+        && (one_case(right) || first_upper(right))
+        && (one_case(left) || first_upper(left) || one_case(right))
+        && !FREE.iter().any(|end| name.ends_with(end) || name.eq_ignore_ascii_case(end))
+        && !walk.inside(|name| {
+            super::list::is_tags(name) || name == "Parameters" || name == "Variables" || name == "Environment"
+        })
+}
+
+/// A host name means the same in any case and with a dot at its end.
+fn same_host(walk: &Walk<'_>, left: &str, right: &str) -> bool {
+    const HOSTS: [&str; 7] = ["DNS", "Dns", "dns", "Domain", "domain", "Host", "host"];
+    let (left, right) = (left.trim_end_matches('.'), right.trim_end_matches('.'));
+    let host = |text: &str| {
+        text.contains('.') && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'*'))
+    };
+    left.eq_ignore_ascii_case(right)
+        && host(left)
+        && (walk.inside(|name| HOSTS.iter().any(|word| name.contains(word)))
+            || walk.facts.kind.as_str().contains("Route53"))
+}
+
+/// Returns whether two texts are the same moment.
+fn same_time(left: &str, right: &str) -> bool {
+    let dated =
+        |text: &str| text.len() >= 10 && text.as_bytes().get(4) == Some(&b'-') && text.as_bytes().get(7) == Some(&b'-');
+    dated(left) && dated(right) && matches!((moment(left), moment(right)), (Some(left), Some(right)) if left == right)
+}
+
+fn moment(text: &str) -> Option<jiff::Timestamp> {
+    if text.len() == 10 {
+        return format!("{text}T00:00:00Z").parse().ok();
+    }
+    text.parse().or_else(|_| format!("{text}Z").parse()).ok()
+}
+
+/// An SSH public key is its type and its bytes; the comment after them is not kept.
+fn same_public_key(left: &str, right: &str) -> bool {
+    let known = |text: &str| text.starts_with("ssh-") || text.starts_with("ecdsa-");
+    let essence = |text: &str| text.split_whitespace().take(2).map(ToOwned::to_owned).collect::<Vec<_>>();
+    known(left) && known(right) && essence(left).len() == 2 && essence(left) == essence(right)
+}
+
+/// Returns whether a version is one of those that a shorter one stands for: `8.0.45` of `8.0`, `1.4.0` of `LATEST`.
+fn is_version_of(name: &str, wanted: &str, found: &str) -> bool {
+    let version = |text: &str| {
+        text.starts_with(|c: char| c.is_ascii_digit())
+            && text.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric()))
+    };
+    if !name.ends_with("Version") || !version(found) {
+        return false;
+    }
+    let moving = wanted.eq_ignore_ascii_case("latest") || wanted == "$LATEST" || wanted == "$Latest";
+    let longer = version(wanted) && found.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('.'));
+    (moving && name != "Version") || longer
+}
+
+/// Returns the words of a Redis access control list without the reset that everybody begins with.
+fn without_reset(text: &str) -> impl Iterator<Item = &str> {
+    text.split_whitespace().filter(|word| *word != "-@all")
+}
+
+/// Folds of Amazon's names: an ARN for a name, an alias for a key, an account for its root.
+fn amazon(walk: &Walk<'_>, (left, right): (&str, &str), at: Place) -> Judgment {
+    if let Some(judgment) = key_alias(walk, left, right) {
+        return judgment;
+    }
+    let same = names(walk, left, right) || names(walk, right, left) || at.whole && policy::same_account(left, right);
+    if same {
+        Judgment::Same
+    } else if is_garbled(left, right) {
+        Judgment::Unknown
+    } else {
+        Judgment::Different
+    }
+}
+
+/// Returns whether what was declared lost its letters on the way: templates keep `?` for what is not ASCII.
+fn is_garbled(wanted: &str, found: &str) -> bool {
+    wanted.contains('?')
+        && !found.is_ascii()
+        && wanted.chars().count() == found.chars().count()
+        && wanted.chars().zip(found.chars()).all(|(left, right)| left == right || (left == '?' && !right.is_ascii()))
+}
+
+/// Returns whether an ARN names what a plain name names in the same account and region.
+fn names(walk: &Walk<'_>, arn: &str, name: &str) -> bool {
+    let Some((region, account, resource)) = arn_parts(arn) else { return false };
+    let context = walk.facts.context;
+    let here = |part: &str, here: &str| part.is_empty() || part == here || here.is_empty() || here == "-";
+    if name.is_empty() || !here(region, &context.region) || !(here(account, &context.account) || account == "aws") {
+        return false;
+    }
+    if let Some((_, _, other)) = arn_parts(name) {
+        return other == resource
+            && arn.split(':').nth(2) == name.split(':').nth(2)
+            && (account.is_empty() || name.contains("::"));
+    }
+    let named = resource == name || resource.strip_suffix(name).is_some_and(|before| before.ends_with(['/', ':']));
+    named || url_names(name, account, resource)
+}
+
+/// Returns region, account and resource of an ARN.
+fn arn_parts(text: &str) -> Option<(&str, &str, &str)> {
+    let mut parts = text.splitn(6, ':');
+    if parts.next()? != "arn" {
+        return None;
+    }
+    let (_, _, region, account) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    Some((region, account, parts.next()?))
+}
+
+/// Returns whether a URL ends in the account and the name of a resource, as those of queues do.
+fn url_names(url: &str, account: &str, resource: &str) -> bool {
+    url.starts_with("https://")
+        && url
+            .split_once(account)
+            .is_some_and(|(_, rest)| !account.is_empty() && rest.strip_prefix('/') == Some(resource))
+}
+
+/// Says whether an alias stands for a key, if one of the two is an alias and the other is not.
+fn key_alias(walk: &Walk<'_>, left: &str, right: &str) -> Option<Judgment> {
+    let (alias, key) = match (alias_of(left), alias_of(right)) {
+        (Some(alias), None) => (alias, right),
+        (None, Some(alias)) => (alias, left),
+        _ => return None,
+    };
+    let key = key.rsplit('/').next().unwrap_or(key);
+    let known = walk
+        .facts
+        .context
+        .related
+        .get("kmsAliasTargets")
+        .and_then(|targets| targets.get(alias))
+        .and_then(Value::as_str);
+    match known {
+        Some(target) if target.rsplit('/').next() == Some(key) => Some(Judgment::Same),
+        Some(_) => Some(Judgment::Different),
+        None if is_key_id(key) => Some(Judgment::Unknown),
+        None => None,
+    }
+}
+
+fn alias_of(text: &str) -> Option<&str> {
+    let resource = arn_parts(text).map_or(text, |(_, _, resource)| resource);
+    resource.starts_with("alias/").then_some(resource)
+}
+
+fn is_key_id(text: &str) -> bool {
+    text.len() == 36 && text.bytes().filter(|b| *b == b'-').count() == 4 || text.starts_with("mrk-")
+}
+
+/// Returns whether two names of a resource of Azure or Google Cloud are the same: with or without what leads to it.
+fn same_resource(left: &str, right: &str, flavor: Flavor) -> bool {
+    if flavor == Flavor::Azure {
+        return left.starts_with('/')
+            && right.starts_with('/')
+            && left.trim_end_matches('/').eq_ignore_ascii_case(right.trim_end_matches('/'));
+    }
+    let tail = |text: &str| {
+        text.split_once("/projects/").map_or_else(|| text.to_owned(), |(_, tail)| format!("projects/{tail}"))
+    };
+    let (left, right) = (tail(left), tail(right));
+    let ends = |long: &str, short: &str| {
+        long.starts_with("projects/")
+            && short.contains('/')
+            && long.strip_suffix(short).is_some_and(|before| before.ends_with('/'))
+    };
+    left == right || ends(&left, &right) || ends(&right, &left)
+}
+
+/// Returns the JSON document that a value holds as text.
+pub(super) fn document(value: &Value) -> Option<Value> {
+    document_in(value.as_str()?)
+}
+
+/// Returns the JSON document in a text.
+pub(super) fn document_in(text: &str) -> Option<Value> {
+    let trimmed = text.trim_ascii();
+    let framed =
+        (trimmed.starts_with('{') && trimmed.ends_with('}')) || (trimmed.starts_with('[') && trimmed.ends_with(']'));
+    if framed { serde_json::from_str(trimmed).ok() } else { None }
+}
+
+/// Returns whether two texts are the same amount.
+pub(super) fn same_quantity(left: &Value, right: &Value) -> bool {
+    matches!((quantity::of(left), quantity::of(right)), (Some(left), Some(right)) if left == right)
+}

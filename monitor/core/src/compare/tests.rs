@@ -1,0 +1,229 @@
+//! What must hold of every comparison, whatever it is given.
+
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::*;
+
+const KINDS: [&str; 5] =
+    ["AWS::Some::Thing", "apps/Deployment", "storage.googleapis.com/Bucket", "Microsoft.Web/sites", "host"];
+
+fn compared(kind: &str, desired: &Value, observed: &Value) -> Comparison {
+    let (kind, schema, context, mask) =
+        (Kind::from(kind), Schema::default(), Context::default(), MaskKey::new([1; 32]));
+    let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask };
+    compare(desired, observed, facts)
+}
+
+fn scalar() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        (-1.0e9..1.0e9).prop_map(Value::from),
+        "[a-zA-Z0-9/:. ~-]{0,12}".prop_map(Value::from),
+        "\\PC{0,8}".prop_map(Value::from),
+        Just(json!("{\"a\": [1, 2]}")),
+        Just(json!("arn:aws:iam::123456789012:role/admin")),
+        Just(json!({"$unknown": true})),
+    ]
+}
+
+fn name() -> impl Strategy<Value = String> {
+    prop_oneof![
+        "[A-Za-z]{1,6}",
+        prop::sample::select(vec![
+            "Name",
+            "Key",
+            "Value",
+            "Tags",
+            "metadata",
+            "spec",
+            "name",
+            "ports",
+            "Statement",
+            "Id"
+        ])
+        .prop_map(ToOwned::to_owned),
+        "\\PC{0,4}",
+    ]
+}
+
+fn tree() -> impl Strategy<Value = Value> {
+    scalar().prop_recursive(4, 48, 5, |inner| {
+        prop_oneof![
+            vec(inner.clone(), 0..5).prop_map(Value::from),
+            btree_map(name(), inner, 0..5).prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}
+
+fn object() -> impl Strategy<Value = Value> {
+    btree_map(name(), tree(), 0..6).prop_map(|map| Value::Object(map.into_iter().collect()))
+}
+
+/// Returns the same value with the keys of every object in the other order.
+fn turned(value: &Value) -> Value {
+    match value {
+        Value::Object(map) => {
+            Value::Object(map.iter().rev().map(|(name, inner)| (name.clone(), turned(inner))).collect())
+        }
+        Value::Array(items) => Value::Array(items.iter().map(turned).collect()),
+        _ => value.clone(),
+    }
+}
+
+/// Sets the value at `path`, making what is missing on the way.
+fn set(tree: &mut Value, path: &str, value: &Value) {
+    let mut at = tree;
+    for step in path.split('/').skip(1).map(crate::schema::unescaped) {
+        if let Ok(index) = step.parse::<usize>()
+            && at.is_array()
+        {
+            at = &mut at[index];
+        } else {
+            if !at.is_object() {
+                *at = json!({});
+            }
+            at = &mut at[step];
+        }
+    }
+    *at = value.clone();
+}
+
+fn drop_at(tree: &mut Value, path: &str) {
+    let (parent, name) = path.rsplit_once('/').unwrap();
+    if let Some(map) = tree.pointer_mut(parent).and_then(Value::as_object_mut) {
+        map.remove(&crate::schema::unescaped(name));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nothing_differs_from_itself(value in object(), kind in prop::sample::select(KINDS.to_vec())) {
+        let found = compared(kind, &value, &value);
+        prop_assert_eq!(found.changes, vec![]);
+        prop_assert_eq!(found.undeclared, Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_order_of_keys_says_nothing(a in object(), b in object(), kind in prop::sample::select(KINDS.to_vec())) {
+        prop_assert_eq!(compared(kind, &a, &b), compared(kind, &turned(&a), &turned(&b)));
+    }
+
+    #[test]
+    fn what_is_applied_differs_no_more(a in object(), b in object()) {
+        let found = compared("AWS::Some::Thing", &a, &b);
+        let mut applied = b.clone();
+        // Items stand where they are declared: the paths lead through the declared value.
+        for change in &found.changes {
+            let list = change.path.split('/').position(|step| !step.is_empty() && step.bytes().all(|b| b.is_ascii_digit()));
+            let end = list.map_or(change.path.len(), |at| change.path.split('/').take(at).map(|step| step.len() + 1).sum::<usize>() - 1);
+            let path = change.path.get(..end).unwrap();
+            match (change.op, a.pointer(path)) {
+                (ChangeOp::Added, None) => drop_at(&mut applied, path),
+                (_, Some(value)) => set(&mut applied, path, value),
+                _ => {}
+            }
+        }
+        let left = compared("AWS::Some::Thing", &a, &applied);
+        prop_assert_eq!(left.changes, vec![]);
+    }
+
+    #[test]
+    fn nothing_stops_a_comparison(a in tree(), b in tree(), kind in "\\PC{0,12}") {
+        let _ = compared(&kind, &a, &b).answer();
+    }
+
+    #[test]
+    fn no_secret_is_shown(secret in "[a-z]{12,20}", other in tree(), name in prop::sample::select(vec!["MasterUserPassword", "clientSecret", "api_key", "AuthToken"])) {
+        let nested = json!({"Config": {name: secret, "Deep": [{name: {"inner": secret}}]}});
+        let listed = json!({"Environment": [{"Name": "DB_PASSWORD", "Value": secret}], "Text": format!("{{\"{name}\": \"{secret}\"}}")});
+        let url = json!({"Url": format!("postgres://user:{secret}@host/db")});
+        for value in [nested, listed, url] {
+            for (a, b) in [(&value, &other), (&other, &value), (&value, &json!({"Config": 1, "Environment": "x", "Text": "{}", "Url": 3}))] {
+                let shown = format!("{:?}", compared("AWS::Some::Thing", a, b));
+                prop_assert!(!shown.contains(&secret), "{}", shown);
+            }
+        }
+    }
+}
+
+fn check(desired: &Value, observed: &Value, changes: &[&str]) {
+    let found = compared("AWS::Some::Thing", desired, observed);
+    let paths: Vec<_> = found.changes.iter().map(|change| change.path.as_str()).collect();
+    assert_eq!(paths, changes, "{desired} {observed}");
+}
+
+#[test]
+fn what_means_the_same_is_the_same() {
+    let same = [
+        (json!({"A": "5", "B": true}), json!({"A": 5, "B": "true"})),
+        (json!({"A": [], "B": "", "C": {}}), json!({})),
+        (json!({"A": "{\"b\": 1, \"c\": [2]}"}), json!({"A": {"c": [2], "b": 1}})),
+        (
+            json!({"Tags": [{"Key": "a", "Value": "1"}]}),
+            json!({"Tags": [{"Key": "aws:x", "Value": "2"}, {"Key": "a", "Value": "1"}]}),
+        ),
+        (json!({"SubnetIds": ["a", "b"]}), json!({"SubnetIds": ["b", "a"]})),
+        (json!({"EngineVersion": "8.0"}), json!({"EngineVersion": "8.0.45"})),
+        (json!({"Role": "arn:aws:iam::1:role/path/admin"}), json!({"Role": "admin"})),
+        (json!({"DomainName": "Example.com"}), json!({"DomainName": "example.com."})),
+        (json!({"Type": "Container"}), json!({"Type": "container"})),
+    ];
+    for (desired, observed) in &same {
+        check(desired, observed, &[]);
+    }
+}
+
+#[test]
+fn what_only_looks_alike_is_different() {
+    let different = [
+        (json!({"A": "5"}), json!({"A": "5.1"}), "/A"),
+        (json!({"SecurityGroupIds": ["a"]}), json!({"SecurityGroupIds": ["a", "b"]}), "/SecurityGroupIds"),
+        (json!({"Command": ["a", "b"]}), json!({"Command": ["b", "a"]}), "/Command/0"),
+        (json!({"EngineVersion": "8.0"}), json!({"EngineVersion": "8.01"}), "/EngineVersion"),
+        (json!({"Tags": [{"Key": "a", "Value": "x"}]}), json!({"Tags": [{"Key": "a", "Value": "X"}]}), "/Tags/0/Value"),
+        (json!({"Handler": "index.Main"}), json!({"Handler": "index.main"}), "/Handler"),
+        (json!({"Name": "Prod"}), json!({"Name": "prod"}), "/Name"),
+        (json!({"N": 9_007_199_254_740_993_i64}), json!({"N": 9_007_199_254_740_992_i64}), "/N"),
+    ];
+    for (desired, observed, path) in &different {
+        assert!(
+            compared("AWS::Some::Thing", desired, observed).changes.iter().any(|c| c.path == *path),
+            "{desired} {observed}"
+        );
+    }
+}
+
+#[test]
+fn what_was_only_listed_is_not_missing() {
+    let (kind, schema, context, mask) =
+        (Kind::from("AWS::S3::Bucket"), Schema::default(), Context::default(), MaskKey::new([1; 32]));
+    let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Listed, mask: &mask };
+    let found = compare(&json!({"A": 1, "B": {"C": 2}, "D": 3}), &json!({"D": 4}), facts);
+    assert_eq!(found.changes.len(), 1);
+    assert_eq!(
+        found.unknown.iter().map(|u| (u.path.as_str(), u.reason)).collect::<Vec<_>>(),
+        [("/A", "not_read"), ("/B", "not_read")]
+    );
+}
+
+#[test]
+fn what_a_policy_does_not_say_counts() {
+    let statement = |extra: Value| {
+        let mut one = json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*", "Principal": "*"});
+        one.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        json!({"Policy": {"Statement": [one]}})
+    };
+    let plain = statement(json!({}));
+    check(&plain, &statement(json!({"Action": ["s3:getobject"], "Principal": {"AWS": "*"}})), &[]);
+    check(
+        &plain,
+        &statement(json!({"Condition": {"Bool": {"aws:SecureTransport": "true"}}})),
+        &["/Policy/Statement/0/Condition"],
+    );
+}

@@ -1,0 +1,106 @@
+//! Which attributes that nobody declared are worth a line.
+//!
+//! Most of what a provider answers was never set by anybody: identifiers, defaults, echoes of other attributes. What is
+//! left after these is what somebody may have set by hand.
+
+use serde_json::Value;
+
+use super::walk::{Place, Walk, is_empty};
+use super::{Flavor, kubernetes, list};
+use crate::schema::mark;
+
+/// Returns whether an undeclared attribute may have been set by somebody.
+pub(super) fn is_worth_listing<'a>(walk: &Walk<'a>, value: &'a Value, at: Place) -> bool {
+    const SET_BY_THE_PROVIDER: u32 = mark::READ_ONLY | mark::GENERATED;
+    if at.marks & SET_BY_THE_PROVIDER != 0 || is_silent(value) || walk.is_default(value, at) {
+        return false;
+    }
+    let name = walk.name();
+    if walk.flavor == Flavor::Kubernetes {
+        return kubernetes::is_worth_listing(walk, name, value);
+    }
+    !is_provider_tag(walk, name, value) && !is_generated(walk, name, value)
+}
+
+/// Returns whether an item that nobody declared may have been added by somebody.
+pub(super) fn is_item_worth_listing<'a>(walk: &Walk<'a>, item: &'a Value, at: Place) -> bool {
+    at.marks & mark::GENERATED == 0 && !is_stack_tag(walk, item)
+}
+
+/// Returns whether a value says what its absence says: nothing, off, none.
+fn is_silent(value: &Value) -> bool {
+    match value {
+        Value::Bool(truth) => !truth,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::Object(map) => map.values().all(is_silent),
+        Value::Array(items) => items.iter().all(is_silent),
+        Value::String(text) => is_off(text),
+        Value::Null => true,
+    }
+}
+
+fn is_off(text: &str) -> bool {
+    const OFF: [&str; 9] = ["", "none", "disabled", "disable", "default", "off", "false", "0", "-1"];
+    OFF.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
+fn is_provider_tag(walk: &Walk<'_>, name: &str, value: &Value) -> bool {
+    if name.starts_with("aws:") {
+        return true;
+    }
+    match value {
+        Value::Array(items) if list::is_tags(name) => {
+            items.iter().all(|item| is_own_tag(item) || is_stack_tag(walk, item))
+        }
+        Value::Object(map) if list::is_tags(name) => {
+            map.iter().all(|(key, value)| key.starts_with("aws:") || in_stack(walk, key, value))
+        }
+        value => walk.inside(list::is_tags) && in_stack(walk, name, value),
+    }
+}
+
+fn is_own_tag(item: &Value) -> bool {
+    item.get("Key").or_else(|| item.get("key")).and_then(Value::as_str).is_some_and(|key| key.starts_with("aws:"))
+}
+
+fn is_stack_tag(walk: &Walk<'_>, item: &Value) -> bool {
+    let field = |upper: &str, lower: &str| item.get(upper).or_else(|| item.get(lower)).cloned();
+    match (field("Key", "key"), field("Value", "value")) {
+        (Some(Value::String(key)), Some(value)) => in_stack(walk, &key, &value),
+        _ => false,
+    }
+}
+
+/// Returns whether a tag comes from the stack that the resource belongs to.
+fn in_stack(walk: &Walk<'_>, key: &str, value: &Value) -> bool {
+    walk.facts.context.related.get("stackTags").and_then(|tags| tags.get(key)) == Some(value)
+}
+
+/// Returns whether the provider made a value up: an identifier, a moment, an echo of the resource's own name.
+fn is_generated(walk: &Walk<'_>, name: &str, value: &Value) -> bool {
+    const MADE_UP: [&str; 14] = [
+        "Arn",
+        "ARN",
+        "Id",
+        "Ids",
+        "Identifier",
+        "Name",
+        "Uri",
+        "URI",
+        "Url",
+        "URL",
+        "Endpoint",
+        "Status",
+        "State",
+        "Time",
+    ];
+    let context = walk.facts.context;
+    match value {
+        Value::String(text) => {
+            MADE_UP.iter().any(|end| name.ends_with(end))
+                || *text == context.id
+                || text.contains(&context.account) && !context.account.is_empty()
+        }
+        _ => is_empty(value),
+    }
+}

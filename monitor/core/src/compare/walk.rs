@@ -1,0 +1,451 @@
+//! Walks what is declared and what was read side by side, and notes where they part.
+//!
+//! Nothing is copied until something differs. Which texts mean the same is decided in [`super::scalar`], which items
+//! belong together in [`super::list`].
+
+use serde_json::{Map, Value};
+
+use super::{
+    Change, ChangeOp, Comparison, Facts, Flavor, Unknown, kubernetes, list, policy, scalar, sensitive, table,
+    undeclared,
+};
+use crate::resource::Depth;
+use crate::schema::{Spot, Tree, mark};
+
+/// One step of the way from the root to the value at hand.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Step<'a> {
+    Name(&'a str),
+    Item(usize),
+    Each,
+}
+
+/// What the tables say about the value at hand, and what it inherits from above.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Place {
+    pub(super) schema: Spot,
+    pub(super) table: Spot,
+    pub(super) marks: u32,
+    /// Inside a policy document, where what is not declared is granted or denied all the same.
+    pub(super) whole: bool,
+}
+
+/// Marks that hold for everything below.
+const INHERITED: u32 = mark::READ_ONLY | mark::WRITE_ONLY | mark::NOT_READ | mark::FREE_FORM | mark::CASELESS;
+
+/// A declared object and the observed one beside it.
+type Pair<'a> = (&'a Map<String, Value>, &'a Map<String, Value>);
+
+pub(super) struct Walk<'a> {
+    pub(super) facts: Facts<'a>,
+    pub(super) flavor: Flavor,
+    schema: &'a Tree,
+    table: &'a Tree,
+    pub(super) path: Vec<Step<'a>>,
+    /// The objects on the way here, declared and observed.
+    owners: Vec<Pair<'a>>,
+    /// How many probes are under way: these only ask whether there is a difference.
+    probing: usize,
+    differs: bool,
+    document: bool,
+    out: Comparison,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) fn of(facts: Facts<'a>) -> Self {
+        Self {
+            facts,
+            flavor: Flavor::of(facts.kind.as_str()),
+            schema: facts.schema.tree(),
+            table: table::of(facts.kind.as_str()),
+            path: Vec::with_capacity(16),
+            owners: Vec::with_capacity(16),
+            probing: 0,
+            differs: false,
+            document: false,
+            out: Comparison::default(),
+        }
+    }
+
+    /// Returns what comparing the two gives, in the order of the paths.
+    pub(super) fn run(mut self, desired: &'a Value, observed: &'a Value) -> Comparison {
+        let root = self.root();
+        if observed.is_null() {
+            self.absent(desired, root);
+        } else {
+            self.value(desired, observed, root);
+            if self.flavor == Flavor::Kubernetes {
+                kubernetes::given_up(&mut self, desired, observed);
+            }
+        }
+        let mut out = self.out;
+        out.changes.sort_by(|a, b| a.path.cmp(&b.path));
+        out.changes.dedup_by(|a, b| a.path == b.path);
+        out.undeclared.sort();
+        out.undeclared.dedup();
+        out.unknown.sort_by(|a, b| (&a.path, a.reason).cmp(&(&b.path, b.reason)));
+        out.unknown.dedup();
+        out
+    }
+
+    /// Returns whether a document inside a text means the same; everything in it counts if it is `whole`.
+    pub(super) fn same_document(&self, desired: &Value, observed: &Value, whole: bool) -> bool {
+        let mut inner = Walk::of(self.facts);
+        inner.probing = 1;
+        inner.document = true;
+        inner.value(desired, observed, Place { whole, ..Place::default() });
+        !inner.differs
+    }
+
+    fn root(&self) -> Place {
+        self.placed(self.schema.root(), self.table.root(), Place::default())
+    }
+
+    fn placed(&self, schema: Spot, table: Spot, above: Place) -> Place {
+        let marks = self.schema.marks(schema) | self.table.marks(table) | (above.marks & INHERITED);
+        Place { schema, table, marks, whole: above.whole }
+    }
+
+    pub(super) fn named(&self, at: Place, name: &str) -> Place {
+        self.placed(self.schema.named(at.schema, name), self.table.named(at.table, name), at)
+    }
+
+    pub(super) fn item(&self, at: Place) -> Place {
+        self.placed(self.schema.item(at.schema), self.table.item(at.table), at)
+    }
+
+    /// Returns whether `value` is what the attribute is when nobody says.
+    pub(super) fn is_default(&self, value: &Value, at: Place) -> bool {
+        let known = [self.schema.default_of(at.schema), self.table.default_of(at.table)];
+        known.into_iter().flatten().any(|default| default == value || scalar::canonical(default, value))
+    }
+
+    /// Returns the name of the attribute at hand, or of the list that the item at hand is in.
+    pub(super) fn name(&self) -> &'a str {
+        self.path
+            .iter()
+            .rev()
+            .find_map(|step| if let Step::Name(name) = step { Some(*name) } else { None })
+            .unwrap_or_default()
+    }
+
+    /// Returns whether any attribute on the way here is called so.
+    pub(super) fn inside(&self, is: impl Fn(&str) -> bool) -> bool {
+        self.path.iter().any(|step| matches!(step, Step::Name(name) if is(name)))
+    }
+
+    /// Runs `then` one step further down.
+    pub(super) fn below(&mut self, step: Step<'a>, then: impl FnOnce(&mut Self)) {
+        self.path.push(step);
+        then(self);
+        self.path.pop();
+    }
+
+    /// Compares two values at one place.
+    pub(super) fn value(&mut self, desired: &'a Value, observed: &'a Value, at: Place) {
+        if self.settled() || at.marks & mark::READ_ONLY != 0 || desired.is_null() {
+            return;
+        }
+        if is_unresolved(desired) {
+            return self.unknown("unresolved");
+        }
+        if at.marks & mark::WRITE_ONLY != 0 {
+            if !is_empty(desired) {
+                self.unknown("write_only");
+            }
+            return;
+        }
+        match (desired, observed) {
+            (Value::Object(desired), Value::Object(observed)) => self.object(desired, observed, at),
+            (Value::Array(desired_items), Value::Array(observed_items)) => {
+                list::compare(self, (desired, observed), (desired_items, observed_items), at);
+            }
+            (_, Value::Null) => self.absent(desired, at),
+            _ if is_empty(desired) && is_empty(observed) => {}
+            _ => self.unlike(desired, observed, at),
+        }
+    }
+
+    /// Returns whether two values mean the same, without noting anything.
+    pub(super) fn same(&mut self, desired: &'a Value, observed: &'a Value, at: Place) -> bool {
+        let before = std::mem::replace(&mut self.differs, false);
+        self.probing += 1;
+        self.value(desired, observed, at);
+        self.probing -= 1;
+        !std::mem::replace(&mut self.differs, before)
+    }
+
+    /// Returns whether this is a probe.
+    pub(super) fn probes(&self) -> bool {
+        self.probing > 0
+    }
+
+    /// Returns whether two keys of list items are the same.
+    pub(super) fn same_key(&mut self, key: &'a str, (left, right): (&'a Value, &'a Value), item: Place) -> bool {
+        let place = self.named(item, key);
+        self.path.push(Step::Name(key));
+        let same = self.same(left, right, place);
+        self.path.pop();
+        same
+    }
+
+    /// Returns whether a declared item need not be found: it says nothing, or nothing that could be resolved.
+    pub(super) fn is_void(&mut self, item: &'a Value, at: Place) -> bool {
+        if is_unresolved(item) {
+            self.unknown("unresolved");
+            return true;
+        }
+        is_empty(item) || self.is_default(item, at)
+    }
+
+    /// Returns whether the value at hand is part of a document written as text.
+    pub(super) fn is_document(&self) -> bool {
+        self.document
+    }
+
+    fn settled(&self) -> bool {
+        self.probing > 0 && self.differs
+    }
+
+    fn object(&mut self, desired: &'a Map<String, Value>, observed: &'a Map<String, Value>, at: Place) {
+        let at = Place { whole: at.whole || policy::is_document(desired), ..at };
+        self.owners.push((desired, observed));
+        for (name, value) in desired {
+            if self.flavor == Flavor::Kubernetes && kubernetes::is_bookkeeping(&self.path, name) {
+                continue;
+            }
+            if name == "stringData" && self.path.is_empty() && self.facts.kind.as_str() == "Secret" {
+                self.below(Step::Name(name), |walk| kubernetes::string_data(walk, value, observed));
+                continue;
+            }
+            let place = self.named(at, name);
+            self.below(Step::Name(name), |walk| match twin(observed, name, at) {
+                Some(Value::Null) | None => walk.missing(value, observed, place),
+                Some(other) => walk.value(value, other, place),
+            });
+        }
+        for (name, value) in observed {
+            if !desired.contains_key(name) && !self.settled() {
+                self.extra(name, value, (desired, at));
+            }
+        }
+        self.owners.pop();
+    }
+
+    /// Notes a declared name that was not read, unless it was read under another one.
+    fn missing(&mut self, value: &'a Value, observed: &'a Map<String, Value>, at: Place) {
+        if self.flavor == Flavor::Kubernetes && kubernetes::is_elsewhere(&self.path, value, observed) {
+            return;
+        }
+        self.absent(value, at);
+    }
+
+    /// Notes a name that was read and is not declared.
+    fn extra(&mut self, name: &'a str, value: &'a Value, (desired, at): (&'a Map<String, Value>, Place)) {
+        if at.whole {
+            if policy::counts(name, value) {
+                self.below(Step::Name(name), |walk| walk.report(ChangeOp::Added, (&Value::Null, value), at));
+            }
+            return;
+        }
+        if self.probing > 0
+            || (at.marks & mark::OPERATORS != 0 && synonym(name).is_some_and(|old| desired.contains_key(old)))
+        {
+            return;
+        }
+        let place = self.named(at, name);
+        self.below(Step::Name(name), |walk| {
+            if undeclared::is_worth_listing(walk, value, place) {
+                walk.note_undeclared();
+            }
+        });
+    }
+
+    /// Notes that something was read at the place at hand that is not declared.
+    pub(super) fn note_undeclared(&mut self) {
+        if self.probing == 0 {
+            let path = pointer(&self.path);
+            self.out.undeclared.push(path);
+        }
+    }
+
+    /// Compares two values of different shape, or two scalars.
+    fn unlike(&mut self, desired: &'a Value, observed: &'a Value, at: Place) {
+        match (desired, observed) {
+            (Value::Array(items), other) if !other.is_array() => match items.as_slice() {
+                [only] if !other.is_object() || only.is_object() => self.value(only, other, at),
+                _ => self.documents(desired, observed, at),
+            },
+            (other, Value::Array(items)) => match items.as_slice() {
+                [only] if !other.is_object() || only.is_object() => self.value(other, only, at),
+                _ => self.documents(desired, observed, at),
+            },
+            (Value::Object(_), _) | (_, Value::Object(_)) => self.documents(desired, observed, at),
+            _ => self.scalars(desired, observed, at),
+        }
+    }
+
+    fn scalars(&mut self, desired: &'a Value, observed: &'a Value, at: Place) {
+        match scalar::judge(self, (desired, observed), at) {
+            scalar::Judgment::Same => {}
+            scalar::Judgment::Unknown => self.unknown("unresolved"),
+            scalar::Judgment::Different => self.documents(desired, observed, at),
+        }
+    }
+
+    /// Compares two values one of which may be a document written as text.
+    fn documents(&mut self, desired: &'a Value, observed: &'a Value, at: Place) {
+        if at.whole && policy::same_principal(self.name(), desired, observed) {
+            return;
+        }
+        let parsed = (scalar::document(desired), scalar::document(observed));
+        let whole = at.marks & mark::PARTIAL == 0;
+        let same = match &parsed {
+            (Some(left), Some(right)) => self.same_document(left, right, whole),
+            (Some(left), None) if !observed.is_string() => self.same_document(left, observed, whole),
+            (None, Some(right)) if !desired.is_string() => self.same_document(desired, right, whole),
+            _ => false,
+        };
+        if !same {
+            self.report(ChangeOp::Changed, (desired, observed), at);
+        }
+    }
+
+    /// Notes that nothing was read where something is declared.
+    pub(super) fn absent(&mut self, desired: &'a Value, at: Place) {
+        if self.settled() {
+            return;
+        }
+        if self.is_lost(desired, at) {
+            return self.report(ChangeOp::Removed, (desired, &Value::Null), at);
+        }
+        match desired {
+            _ if is_empty(desired) || at.marks & mark::READ_ONLY != 0 || self.is_default(desired, at) => {}
+            _ if is_unresolved(desired) => self.unknown("unresolved"),
+            _ if at.marks & mark::WRITE_ONLY != 0 => self.unknown("write_only"),
+            _ if self.facts.depth == Depth::Listed || at.marks & mark::NOT_READ != 0 => self.unknown("not_read"),
+            Value::Object(map) => {
+                for (name, value) in map {
+                    let place = self.named(at, name);
+                    self.below(Step::Name(name), |walk| walk.absent(value, place));
+                }
+            }
+            Value::Array(items) => {
+                for (index, value) in items.iter().enumerate() {
+                    let place = self.item(at);
+                    self.below(Step::Item(index), |walk| walk.absent(value, place));
+                }
+            }
+            _ => self.unknown("write_only"),
+        }
+    }
+
+    /// Returns whether any part of a declared value that was not read must have been removed.
+    fn is_lost(&mut self, desired: &'a Value, at: Place) -> bool {
+        const UNREADABLE: u32 = mark::READ_ONLY | mark::WRITE_ONLY | mark::NOT_READ;
+        let unreadable = self.facts.depth == Depth::Listed || at.marks & UNREADABLE != 0;
+        if unreadable || is_empty(desired) || is_unresolved(desired) || self.is_default(desired, at) {
+            return false;
+        }
+        match desired {
+            Value::Object(map) => map.iter().any(|(name, value)| {
+                self.path.push(Step::Name(name));
+                let lost = self.is_lost(value, self.named(at, name));
+                self.path.pop();
+                lost
+            }),
+            Value::Array(items) => items.iter().any(|value| self.is_lost(value, self.item(at))),
+            _ => self.flavor == Flavor::Kubernetes || !sensitive::is_secret_name(self.name()),
+        }
+    }
+
+    /// Notes a difference at the place at hand.
+    pub(super) fn report(&mut self, op: ChangeOp, (desired, observed): (&Value, &Value), at: Place) {
+        self.differs = true;
+        if self.probing > 0 {
+            return;
+        }
+        let mut veil = sensitive::Veil::new(self.facts, self.schema);
+        let secret = sensitive::is_secret_place(self) || self.is_beside_secret() || at.marks & mark::WRITE_ONLY != 0;
+        let (desired, observed) = (veil.shown(desired, at.schema, secret), veil.shown(observed, at.schema, secret));
+        let sensitive = veil.lifted();
+        self.out.changes.push(Change { path: pointer(&self.path), op, desired, observed, sensitive });
+    }
+
+    /// Returns whether the value at hand stands beside the name of a secret.
+    fn is_beside_secret(&self) -> bool {
+        let Some(Step::Name(name)) = self.path.last() else { return false };
+        sensitive::is_value_name(name)
+            && self
+                .owners
+                .last()
+                .is_some_and(|(left, right)| sensitive::names_secret(left) || sensitive::names_secret(right))
+    }
+
+    fn unknown(&mut self, reason: &'static str) {
+        if self.probing == 0 {
+            self.out.unknown.push(Unknown { path: pointer(&self.path), reason });
+        }
+    }
+}
+
+/// Returns what was read under a declared name, or under the name that the service now uses for it.
+fn twin<'a>(observed: &'a Map<String, Value>, name: &str, at: Place) -> Option<&'a Value> {
+    let found = observed.get(name);
+    if found.is_some() || at.marks & mark::OPERATORS == 0 {
+        return found;
+    }
+    OPERATORS.iter().find(|(old, _)| *old == name).and_then(|(_, new)| observed.get(*new))
+}
+
+/// Comparison operators of services that renamed them, old and new.
+const OPERATORS: [(&str, &str); 6] = [
+    ("Eq", "Equals"),
+    ("Neq", "NotEquals"),
+    ("Gt", "GreaterThan"),
+    ("Gte", "GreaterThanOrEqual"),
+    ("Lt", "LessThan"),
+    ("Lte", "LessThanOrEqual"),
+];
+
+fn synonym(name: &str) -> Option<&'static str> {
+    OPERATORS.iter().find(|(_, new)| *new == name).map(|(old, _)| *old)
+}
+
+/// Returns whether a declared value stands for one that could not be resolved.
+pub(super) fn is_unresolved(value: &Value) -> bool {
+    matches!(value, Value::Object(map) if map.len() == 1 && map.get("$unknown") == Some(&Value::Bool(true)))
+}
+
+/// Returns whether a value says no more than its absence does.
+pub(super) fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(map) => map.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
+    }
+}
+
+/// Returns the RFC 6901 pointer of a path.
+pub(super) fn pointer(path: &[Step<'_>]) -> String {
+    let mut out = String::new();
+    for step in path {
+        out.push('/');
+        match step {
+            Step::Item(index) => out.push_str(&index.to_string()),
+            Step::Each => out.push('*'),
+            Step::Name(name) => {
+                for c in name.chars() {
+                    match c {
+                        '~' => out.push_str("~0"),
+                        '/' => out.push_str("~1"),
+                        _ => out.push(c),
+                    }
+                }
+            }
+        }
+    }
+    out
+}

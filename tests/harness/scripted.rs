@@ -8,6 +8,8 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::harness::http::Answer;
+use crate::harness::http::Request;
+use crate::harness::http::Server;
 
 /// A way in which an API misbehaves, with the JSON it would have sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,4 +47,126 @@ impl Fault {
             Self::Silent => Answer::json(200, body).after(Duration::from_mins(10)),
         }
     }
+}
+
+/// How many items a page holds, whatever a client asks for.
+const PAGE: usize = 2;
+
+/// What a scripted cloud sends in place of the second page of the list under test; it gets the page that was due.
+pub type SecondPage = Box<dyn Fn(Value) -> Answer + Send + Sync>;
+
+/// Says the second page as it was due.
+pub fn untouched() -> SecondPage {
+    Box::new(|page| Answer::json(200, &page))
+}
+
+/// Starts an API server of Kubernetes with six config maps in the namespace `shop`, paged, and one deployment.
+pub fn kubernetes(second_page: SecondPage) -> Server {
+    Server::start(move |request| kubernetes_answer(request, &second_page))
+}
+
+fn kubernetes_answer(request: &Request, second_page: &SecondPage) -> Answer {
+    let verbs = json!(["get", "list", "watch"]);
+    let resource = |name: &str, kind: &str| json!({"name": name, "singularName": "", "kind": kind, "namespaced": true, "verbs": verbs});
+    let resources = |version: &str, resource: Value| json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": [resource]});
+    let apps = json!({"groupVersion": "apps/v1", "version": "v1"});
+    let body = match request.path.as_str() {
+        "/version" => json!({"major": "1", "minor": "20", "gitVersion": "v1.20.2"}),
+        "/api" => json!({"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": []}),
+        "/apis" => json!({"kind": "APIGroupList", "apiVersion": "v1",
+            "groups": [{"name": "apps", "versions": [apps], "preferredVersion": apps}]}),
+        "/api/v1" => resources("v1", resource("configmaps", "ConfigMap")),
+        "/apis/apps/v1" => resources("apps/v1", resource("deployments", "Deployment")),
+        "/api/v1/configmaps" | "/api/v1/namespaces/shop/configmaps" => return config_maps(request, second_page),
+        "/apis/apps/v1/deployments" => json!({"kind": "DeploymentList", "apiVersion": "apps/v1",
+            "metadata": {"resourceVersion": "7"}, "items": []}),
+        path => match path.strip_prefix("/api/v1/namespaces/shop/configmaps/") {
+            Some(name) => config_map(name),
+            None => return Answer::json(404, &kubernetes_status(404, "NotFound")),
+        },
+    };
+    Answer::json(200, &body)
+}
+
+/// Returns the names of the config maps that the scripted cluster holds.
+pub fn config_map_names() -> Vec<String> {
+    (0..6).map(|at| format!("settings-{at}")).collect()
+}
+
+fn config_map(name: &str) -> Value {
+    json!({"kind": "ConfigMap", "apiVersion": "v1", "data": {"mode": "on"},
+        "metadata": {"name": name, "namespace": "shop", "uid": name, "resourceVersion": "5"}})
+}
+
+fn kubernetes_status(code: u16, reason: &str) -> Value {
+    json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "message": reason, "code": code})
+}
+
+fn config_maps(request: &Request, second_page: &SecondPage) -> Answer {
+    let from = parameter(&request.query, "continue").and_then(|token| token.parse().ok()).unwrap_or(0);
+    let names = config_map_names();
+    let items: Vec<_> = names.iter().skip(from).take(PAGE).map(|name| config_map(name)).collect();
+    let mut page =
+        json!({"kind": "ConfigMapList", "apiVersion": "v1", "metadata": {"resourceVersion": "7"}, "items": items});
+    if from + PAGE < names.len() {
+        page["metadata"]["continue"] = (from + PAGE).to_string().into();
+    }
+    if from == PAGE { second_page(page) } else { Answer::json(200, &page) }
+}
+
+fn parameter(query: &str, name: &str) -> Option<String> {
+    url::form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name).map(|(_, value)| value.into_owned())
+}
+
+/// Starts an AWS that knows Cloud Control and who asks: six buckets, paged, and nothing of any other kind.
+pub fn aws(second_page: SecondPage) -> Server {
+    Server::start(move |request| aws_answer(request, &second_page))
+}
+
+/// Returns the names of the buckets that the scripted account holds.
+pub fn bucket_names() -> Vec<String> {
+    (0..6).map(|at| format!("bucket-{at}")).collect()
+}
+
+fn aws_answer(request: &Request, second_page: &SecondPage) -> Answer {
+    let target = request.header("x-amz-target").unwrap_or_default();
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let kind = body["TypeName"].as_str().unwrap_or_default();
+    match target.rsplit('.').next().unwrap_or_default() {
+        "ListResources" if kind == "AWS::S3::Bucket" => buckets(&body, second_page),
+        "ListResources" => aws_json(200, &json!({"TypeName": kind, "ResourceDescriptions": []})),
+        "GetResource" => match body["Identifier"].as_str() {
+            Some(name) if bucket_names().iter().any(|known| known == name) => {
+                aws_json(200, &json!({"TypeName": kind, "ResourceDescription": bucket(name)}))
+            }
+            _ => aws_json(400, &json!({"__type": "ResourceNotFoundException", "message": "no such resource"})),
+        },
+        _ if request.text().contains("GetCallerIdentity") => Answer::new(200, "text/xml", CALLER),
+        _ => aws_json(400, &json!({"__type": "UnknownOperationException", "message": "not scripted"})),
+    }
+}
+
+/// Who asks, as STS says it.
+const CALLER: &str = "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><GetCallerIdentityResult>\
+    <Arn>arn:aws:iam::111111111111:user/reader</Arn><UserId>AIDA</UserId><Account>111111111111</Account>\
+    </GetCallerIdentityResult><ResponseMetadata><RequestId>1</RequestId></ResponseMetadata></GetCallerIdentityResponse>";
+
+fn aws_json(status: u16, body: &Value) -> Answer {
+    Answer::new(status, "application/x-amz-json-1.0", body.to_string())
+}
+
+fn bucket(name: &str) -> Value {
+    let properties = json!({"BucketName": name, "VersioningConfiguration": {"Status": "Enabled"}});
+    json!({"Identifier": name, "Properties": properties.to_string()})
+}
+
+fn buckets(body: &Value, second_page: &SecondPage) -> Answer {
+    let from = body["NextToken"].as_str().and_then(|token| token.parse().ok()).unwrap_or(0);
+    let names = bucket_names();
+    let items: Vec<_> = names.iter().skip(from).take(PAGE).map(|name| bucket(name)).collect();
+    let mut page = json!({"TypeName": "AWS::S3::Bucket", "ResourceDescriptions": items});
+    if from + PAGE < names.len() {
+        page["NextToken"] = (from + PAGE).to_string().into();
+    }
+    if from == PAGE { second_page(page) } else { aws_json(200, &page) }
 }

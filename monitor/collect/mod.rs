@@ -7,6 +7,8 @@ use async_trait::async_trait;
 use driftwarden_core::resource::{Depth, Gap, GapReason, Kind, ResourceId, Scope};
 use tokio::sync::mpsc;
 
+pub mod kubernetes;
+
 /// One item of a page: the provider's own JSON, not yet parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {

@@ -1,0 +1,352 @@
+//! Kubernetes: every kind that a cluster serves, listed to the end; one object read exactly.
+//!
+//! Objects are never understood beyond their names: what counts in them is the comparison's business. A cluster is read
+//! anew at each interval; nothing is kept between two readings but what discovery said.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use driftwarden_core::resource::{Gap, GapReason, Kind, NOT_APPLICABLE, Provider, ResourceId, Scope};
+use futures_util::StreamExt;
+use globset::{Glob, GlobSet, GlobSetBuilder};
+use jiff::SignedDuration;
+use parking_lot::Mutex;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use self::client::{Client, Entry, Failure};
+use self::discovery::{Discovery, Known, Served};
+use self::list::{Hidden, Listing, Stop};
+use super::{CollectError, Collector, Read, Reading, Sink, Wanted};
+
+mod client;
+mod discovery;
+mod list;
+#[cfg(test)]
+mod tests;
+
+/// Kinds read at the same time.
+const CONCURRENCY: usize = 4;
+/// Longest single object; the API server itself refuses more than about 3 MiB.
+const OBJECT_CAP: usize = 16 << 20;
+
+/// Kinds that say nothing about how a cluster is configured, and why. Read all the same when Git declares them.
+const SKIPPED: &[(&str, &str)] = &[
+    ("Event", "happens and expires; nobody configures it"),
+    ("events.k8s.io/Event", "happens and expires; nobody configures it"),
+    ("ComponentStatus", "is made up while it is listed"),
+    ("metrics.k8s.io/NodeMetrics", "is a measurement"),
+    ("metrics.k8s.io/PodMetrics", "is a measurement"),
+    ("extensions/Ingress", "is the same objects as networking.k8s.io/Ingress"),
+];
+
+/// A Kubernetes cluster to be watched.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Name of this cloud.
+    pub name: String,
+    /// Context of the kubeconfig; the current one if absent.
+    #[serde(default)]
+    pub context: Option<String>,
+    /// Path of the kubeconfig; `$KUBECONFIG` or `~/.kube/config` if absent.
+    #[serde(default)]
+    pub kubeconfig: Option<PathBuf>,
+    /// Whether to enter as the pod in which this runs.
+    #[serde(default)]
+    pub in_cluster: bool,
+    /// Address of the API server, instead of the kubeconfig's. Without a kubeconfig, a context or `in_cluster`, it is
+    /// asked without credentials.
+    #[serde(default)]
+    pub server: Option<url::Url>,
+    /// Name of the cluster in scopes and ids; the name of the context if absent.
+    #[serde(default)]
+    pub cluster: Option<String>,
+    /// Kinds to read (`apps/Deployment`, `Pod`, globs); all if absent.
+    #[serde(default)]
+    pub kinds: Selection,
+    /// Namespaces to read. Names without wildcards are read one by one, which needs no permission for the others.
+    #[serde(default)]
+    pub namespaces: Selection,
+    /// How often the cluster is read.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub every: Option<SignedDuration>,
+    /// Whether changes should be noticed between two readings. A cluster is read every interval either way.
+    #[serde(default)]
+    pub watch: bool,
+    /// Most requests in a second.
+    #[serde(default = "default_requests_per_second")]
+    #[schemars(range(min = 0.1, max = 1000.0))]
+    pub requests_per_second: f64,
+}
+
+fn default_requests_per_second() -> f64 {
+    20.0
+}
+
+/// What is taken and what is left out, as globs; what is left out wins.
+#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Selection {
+    /// What is taken; everything if empty.
+    #[serde(default)]
+    pub include: Vec<String>,
+    /// What is left out.
+    #[serde(default)]
+    pub exclude: Vec<String>,
+}
+
+/// A selection, ready to be asked.
+#[derive(Debug)]
+struct Selected {
+    include: Option<GlobSet>,
+    exclude: GlobSet,
+}
+
+impl Selected {
+    fn new(selection: &Selection) -> Result<Self, globset::Error> {
+        let include = if selection.include.is_empty() { None } else { Some(globs(&selection.include)?) };
+        Ok(Self { include, exclude: globs(&selection.exclude)? })
+    }
+
+    fn takes(&self, name: &str) -> bool {
+        self.include.as_ref().is_none_or(|globs| globs.is_match(name)) && !self.exclude.is_match(name)
+    }
+}
+
+impl Hidden for Selected {
+    fn hides(&self, namespace: &str) -> bool {
+        !self.takes(namespace)
+    }
+}
+
+fn globs(patterns: &[String]) -> Result<GlobSet, globset::Error> {
+    let mut set = GlobSetBuilder::new();
+    for pattern in patterns {
+        set.add(Glob::new(pattern)?);
+    }
+    set.build()
+}
+
+/// One cluster.
+pub struct Kubernetes {
+    config: Config,
+    client: Client,
+    kinds: Selected,
+    namespaces: Selected,
+    known: Mutex<Option<Arc<Discovery>>>,
+}
+
+impl fmt::Debug for Kubernetes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kubernetes").field("config", &self.config).finish_non_exhaustive()
+    }
+}
+
+impl Kubernetes {
+    /// Returns the cluster that is configured. Contacts nothing.
+    pub fn new(config: Config) -> Result<Self, CollectError> {
+        let invalid = |why: String| CollectError::Config { cloud: config.name.clone(), why };
+        if !(0.1..=1000.0).contains(&config.requests_per_second) {
+            return Err(invalid("`requests_per_second` must be between 0.1 and 1000".to_owned()));
+        }
+        if config.in_cluster && (config.context.is_some() || config.kubeconfig.is_some()) {
+            return Err(invalid("`in_cluster` excludes `context` and `kubeconfig`".to_owned()));
+        }
+        let kinds = Selected::new(&config.kinds).map_err(|error| invalid(format!("`kinds`: {error}")))?;
+        let namespaces =
+            Selected::new(&config.namespaces).map_err(|error| invalid(format!("`namespaces`: {error}")))?;
+        let server = config.server.clone();
+        let client = Client::new(config.name.clone(), entry(&config), server, config.requests_per_second);
+        Ok(Self { config, client, kinds, namespaces, known: Mutex::new(None) })
+    }
+
+    async fn account(&self) -> Result<String, CollectError> {
+        if let Some(cluster) = &self.config.cluster {
+            return Ok(cluster.clone());
+        }
+        match entry(&self.config) {
+            Entry::Kubeconfig { context: Some(context), .. } => Ok(context),
+            Entry::Kubeconfig { path, context: None } => client::current_context(path)
+                .await
+                .map_err(|failure| CollectError::Config { cloud: self.config.name.clone(), why: failure.detail }),
+            Entry::InCluster | Entry::Anonymous => Ok(self.config.name.clone()),
+        }
+    }
+
+    /// Asks anew what the cluster serves.
+    async fn discover(&self) -> Result<Arc<Discovery>, Failure> {
+        let found = Arc::new(discovery::discover(&self.client).await?);
+        *self.known.lock() = Some(Arc::clone(&found));
+        Ok(found)
+    }
+
+    /// Returns where a kind is served, or nothing if the cluster surely has no such kind.
+    async fn find(&self, kind: &Kind) -> Result<Option<Served>, Failure> {
+        let known = self.known.lock().clone();
+        if let Some(Known::Served(served)) = known.as_ref().map(|known| known.find(kind)) {
+            return Ok(Some(served.clone()));
+        }
+        match self.discover().await?.find(kind) {
+            Known::Served(served) => Ok(Some(served.clone())),
+            Known::Unlistable => Err(unlistable()),
+            Known::Unsure(failure) => Err(failure.clone()),
+            Known::Lacking => Ok(None),
+        }
+    }
+
+    fn is_read(&self, served: &Served, wanted: &Wanted) -> bool {
+        let skipped = SKIPPED.iter().any(|(kind, _)| *kind == served.kind.as_str());
+        self.kinds.takes(served.kind.as_str()) && (!skipped || wanted.full.contains(&served.kind))
+    }
+
+    /// Reads a kind to the end and says so, or says why not. An error means that nobody listens.
+    async fn read_kind(&self, served: &Served, sink: &Sink) -> Result<(), Stop> {
+        let mut listing = Listing::new(&self.client, served, &self.namespaces);
+        let said = match self.read_places(&mut listing, served, sink).await {
+            Ok(()) => Read::Complete(served.kind.clone()),
+            Err(Stop::Failed(failure)) => gap(Some(served.kind.clone()), &failure),
+            Err(Stop::Closed) => return Err(Stop::Closed),
+        };
+        sink.send(said).await.map_err(|_| Stop::Closed)
+    }
+
+    async fn read_places(&self, listing: &mut Listing<'_>, served: &Served, sink: &Sink) -> Result<(), Stop> {
+        let named = &self.config.namespaces.include;
+        if !served.namespaced || named.is_empty() || named.iter().any(|name| is_glob(name)) {
+            return listing.run(None, sink).await;
+        }
+        for namespace in named.iter().collect::<BTreeSet<_>>() {
+            listing.run(Some(namespace), sink).await?;
+        }
+        Ok(())
+    }
+
+    /// Says what discovery alone decides: groups that are silent, and wanted kinds that do not exist.
+    async fn tell_discovery(&self, found: &Discovery, wanted: &Wanted, sink: &Sink) -> Result<(), Stop> {
+        let groups = found.failed().map(|(group, failure)| {
+            gap(Some(if group.is_empty() { Kind::new("*") } else { Kind::new(format!("{group}/*")) }), failure)
+        });
+        let own = wanted.full.iter().filter(|kind| is_kubernetes(kind) && self.kinds.takes(kind.as_str()));
+        let kinds = own.filter_map(|kind| match found.find(kind) {
+            Known::Served(_) => None,
+            Known::Unlistable => Some(gap(Some(kind.clone()), &unlistable())),
+            Known::Unsure(failure) => Some(gap(Some(kind.clone()), failure)),
+            // All of its group was read and it is not there, so none of its objects is.
+            Known::Lacking => Some(Read::Complete(kind.clone())),
+        });
+        for said in groups.chain(kinds).collect::<Vec<_>>() {
+            sink.send(said).await.map_err(|_| Stop::Closed)?;
+        }
+        Ok(())
+    }
+
+    async fn read_object(&self, id: &ResourceId) -> Result<Reading, Failure> {
+        let Some(served) = self.find(&id.kind).await? else { return Ok(Reading::Absent) };
+        let (namespace, name) = match id.name.split_once('/') {
+            Some((namespace, name)) if served.namespaced => (Some(namespace), name),
+            None if served.namespaced => return Err(Failure::new(GapReason::Malformed, "its name says no namespace")),
+            _ => (None, &*id.name),
+        };
+        let path = format!("{}/{}", served.list_path(namespace), encoded(name));
+        match self.client.get(&path, "application/json", OBJECT_CAP).await {
+            Ok(body) => found(&served, &id.name, &body),
+            Err(failure) if failure.is_not_found() => self.prove_absence(&served, namespace).await,
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// A 404 counts only from a server that shows us the kind's list.
+    async fn prove_absence(&self, served: &Served, namespace: Option<&str>) -> Result<Reading, Failure> {
+        let canary = format!("{}?limit=1", served.list_path(namespace));
+        self.client.get(&canary, "application/json", list::CAP).await?;
+        Ok(Reading::Absent)
+    }
+}
+
+#[async_trait]
+impl Collector for Kubernetes {
+    async fn scopes(&self) -> Result<Vec<Scope>, CollectError> {
+        Ok(vec![Scope {
+            cloud: self.config.name.as_str().into(),
+            provider: Provider::Kubernetes,
+            account: self.account().await?.into(),
+            region: NOT_APPLICABLE.into(),
+        }])
+    }
+
+    async fn collect(&self, _scope: &Scope, wanted: &Wanted, sink: Sink) {
+        let found = match self.discover().await {
+            Ok(found) => found,
+            Err(failure) => return drop(sink.send(gap(None, &failure)).await),
+        };
+        if self.tell_discovery(&found, wanted, &sink).await.is_err() {
+            return;
+        }
+        let kinds: Vec<Served> = found.served().filter(|served| self.is_read(served, wanted)).cloned().collect();
+        let sink = &sink;
+        let reads = kinds.into_iter().map(|served| async move { self.read_kind(&served, sink).await });
+        let mut reads = futures_util::stream::iter(reads).buffer_unordered(CONCURRENCY);
+        while let Some(Ok(())) = reads.next().await {}
+    }
+
+    async fn read(&self, id: &ResourceId) -> Result<Reading, CollectError> {
+        self.read_object(id).await.map_err(|failure| CollectError::Unread {
+            what: format!("`{id}`"),
+            reason: failure.reason,
+            source: failure.into(),
+        })
+    }
+}
+
+fn entry(config: &Config) -> Entry {
+    let by_kubeconfig = config.kubeconfig.is_some() || config.context.is_some();
+    if config.in_cluster {
+        Entry::InCluster
+    } else if config.server.is_some() && !by_kubeconfig {
+        Entry::Anonymous
+    } else {
+        Entry::Kubeconfig { path: config.kubeconfig.clone(), context: config.context.clone() }
+    }
+}
+
+fn found(served: &Served, name: &str, body: &[u8]) -> Result<Reading, Failure> {
+    let text = std::str::from_utf8(body).map_err(|_| Failure::new(GapReason::Malformed, "an object is not UTF-8"))?;
+    let item = list::item(served, text.trim())?;
+    if *item.name == *name {
+        Ok(Reading::Found(item.text))
+    } else {
+        Err(Failure::new(GapReason::Malformed, "the server answered with another object"))
+    }
+}
+
+fn gap(kind: Option<Kind>, failure: &Failure) -> Read {
+    Read::Gap(Gap { kind, reason: failure.reason, detail: failure.detail.clone() })
+}
+
+fn unlistable() -> Failure {
+    Failure::new(GapReason::Partial, "the kind cannot be listed")
+}
+
+/// Other clouds' kinds are wanted too; `AWS::S3::Bucket` and `Microsoft.Storage/storageAccounts` are none of ours.
+fn is_kubernetes(kind: &Kind) -> bool {
+    let name = kind.as_str().rsplit('/').next().unwrap_or_default();
+    !name.contains(':') && name.starts_with(|first: char| first.is_ascii_uppercase())
+}
+
+fn is_glob(name: &str) -> bool {
+    name.contains(['*', '?', '[', '{'])
+}
+
+/// Percent-encodes one part of an address.
+fn encoded(part: &str) -> String {
+    let byte = |byte| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    part.bytes().map(byte).collect()
+}

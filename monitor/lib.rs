@@ -13,6 +13,7 @@ pub mod collect;
 pub mod config;
 pub mod notify;
 pub mod remediate;
+pub mod scan;
 pub mod secret;
 pub mod store;
 pub mod telemetry;

@@ -22,7 +22,16 @@ pub enum Unmanaged {
 pub struct Expected {
     kinds: BTreeMap<Kind, ExpectedKind>,
     unmanaged: Option<Unmanaged>,
-    clashes: Vec<String>,
+    clashes: Vec<Clash>,
+}
+
+/// One resource that Git declares twice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Clash {
+    /// Its kind.
+    pub kind: Kind,
+    /// Both places, for people.
+    pub detail: String,
 }
 
 /// What Git asks for of one kind.
@@ -69,8 +78,8 @@ impl Expected {
         self.kinds.is_empty()
     }
 
-    /// Returns what was declared twice, for people.
-    pub fn clashes(&self) -> &[String] {
+    /// Returns what was declared twice.
+    pub fn clashes(&self) -> &[Clash] {
         &self.clashes
     }
 
@@ -92,17 +101,18 @@ impl Expected {
 }
 
 impl ExpectedKind {
-    fn insert(&mut self, item: Desired) -> Option<String> {
+    fn insert(&mut self, item: Desired) -> Option<Clash> {
         let at = self.items.len();
         match &item.name {
             None => self.unnamed += 1,
             Some(name) => {
                 if let Some(first) = self.by_name.get(name).and_then(|at| self.items.get(*at)) {
                     let (a, b) = (&first.origin, &item.origin);
-                    return Some(format!(
+                    let detail = format!(
                         "{} `{name}` is declared in {}:{} and again in {}:{}",
                         item.kind, a.file, a.line, b.file, b.line
-                    ));
+                    );
+                    return Some(Clash { kind: item.kind, detail });
                 }
                 self.by_name.insert(Arc::clone(name), at);
             }

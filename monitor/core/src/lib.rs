@@ -4,9 +4,10 @@
 //! every decision be tested as a table, and what makes the same input give the same bytes on every machine.
 //!
 //! In reading order:
-//! [`resource`] → [`expected`] → [`schema`] → [`normalize`] → [`compare`] → [`rule`] → [`snapshot`] → [`finding`] →
-//! [`priority`] → [`decide`].
+//! [`resource`] → [`expected`] → [`schema`] → [`normalize`] → [`compare`] → [`rule`] → [`snapshot`] → [`cause`] →
+//! [`finding`] → [`priority`] → [`decide`].
 
+pub mod cause;
 pub mod compare;
 pub mod decide;
 pub mod expected;

@@ -43,6 +43,11 @@ impl RuleSet {
         self.rules.iter().filter(move |rule| rule.kind == *kind)
     }
 
+    /// Returns the kinds that rules name, without those that are named by a pattern.
+    pub fn kinds(&self) -> impl Iterator<Item = Kind> {
+        self.rules.iter().map(|rule| rule.kind.clone()).filter(|kind| !kind.as_str().contains('*'))
+    }
+
     /// Returns a digest of every rule's text: the same rules in any order give the same digest.
     pub fn hash(&self) -> [u8; 16] {
         [0; 16]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::compare::{self, Comparison, Context, Facts, MaskKey};
-use crate::expected::Expected;
+use crate::expected::{Clash, Expected};
 use crate::finding::{Cause, DriftKind, Evidence, Finding, Severity, Sighting, Subject};
 use crate::normalize;
 use crate::ownership;
@@ -184,6 +184,15 @@ impl Lens<'_> {
         Ok(evidence.into_iter().find(|evidence| evidence.subject == suspicion.subject))
     }
 
+    /// Returns whether nothing in the text of a resource differs from what a declaration asks for.
+    pub fn is_as(&self, desired: &Desired, id: &ResourceId, text: &str) -> bool {
+        let Ok(mut attributes) = serde_json::from_str(text) else { return false };
+        normalize::normalize(self.scope.provider, &id.kind, &mut attributes);
+        let labels = normalize::labels(self.scope.provider, &attributes);
+        let resource = Resource { id: id.clone(), labels, attributes, depth: Depth::Full };
+        self.compare(desired, &resource, &(self.schemas)(&id.kind)).changes.is_empty()
+    }
+
     /// Adds the evidence that an assessment holds.
     fn testify(&self, id: &ResourceId, seen: &Assessment, desired: Option<&Desired>, into: &mut Vec<Evidence>) {
         let evidence = |subject, severity, message, cause| Evidence {
@@ -197,7 +206,7 @@ impl Lens<'_> {
             cause,
             actor: None,
         };
-        let drift = |kind, message| evidence(Subject::Drift(kind), drift_severity(kind), message, Cause::OutOfBand);
+        let drift = |kind, message| evidence(Subject::Drift(kind), drift_severity(kind), message, Cause::Unknown);
         if seen.is_unmanaged {
             into.push(drift(DriftKind::Unmanaged, format!("{} {} is not declared in Git", id.kind, id.name)));
         }
@@ -315,6 +324,12 @@ impl<'a> Look<'a> {
         }
     }
 
+    /// Notes that Git declares one resource twice: nobody can say which of the two is meant.
+    pub fn clash(&mut self, clash: &Clash) {
+        let detail = clash.detail.clone();
+        self.gaps.push(Gap { kind: Some(clash.kind.clone()), reason: GapReason::Malformed, detail });
+    }
+
     /// Notes that something was not read to the end.
     pub fn gap(&mut self, gap: Gap) {
         self.gaps.push(gap);
@@ -327,12 +342,13 @@ impl<'a> Look<'a> {
         sights.incomplete = self.gaps.iter().filter_map(|gap| gap.kind.clone()).collect();
         let progress = std::mem::take(&mut self.progress);
         for (kind, progress) in &progress {
+            sights.kinds.insert(kind.clone(), progress.resources);
             sights.resources += progress.resources;
             sights.managed += progress.managed;
             let is_complete = progress.is_complete && !sights.is_blind && !sights.incomplete.contains(kind);
             if is_complete {
-                self.forget_absent(kind);
-                self.add_missing(kind, progress, &mut sights.evidence);
+                let forgotten = self.forget_absent(kind);
+                self.add_missing((kind, progress), &forgotten, &mut sights.evidence);
             } else {
                 sights.incomplete.insert(kind.clone());
             }
@@ -368,14 +384,19 @@ impl<'a> Look<'a> {
         self.gaps.extend(gaps);
     }
 
-    fn forget_absent(&mut self, kind: &Kind) {
+    /// Forgets what a complete reading did not see, and returns its names: that was there, and somebody removed it.
+    fn forget_absent(&mut self, kind: &Kind) -> BTreeSet<Box<str>> {
         let look = self.snapshot.looks;
-        if let Some(shelf) = self.snapshot.shelves.get_mut(kind) {
-            shelf.resources.retain(|_, seen| seen.look == look);
-        }
+        let Some(shelf) = self.snapshot.shelves.get_mut(kind) else { return BTreeSet::new() };
+        shelf.resources.extract_if(|_, seen| seen.look != look).map(|(name, _)| name).collect()
     }
 
-    fn add_missing(&self, kind: &Kind, progress: &Progress, evidence: &mut Vec<Evidence>) {
+    fn add_missing(
+        &self,
+        (kind, progress): (&Kind, &Progress),
+        forgotten: &BTreeSet<Box<str>>,
+        evidence: &mut Vec<Evidence>,
+    ) {
         let items = self.lens.expected.kind(kind).map_or(&[][..], |expected| expected.items());
         for (desired, matched) in items.iter().zip(&progress.matched) {
             let (Some(name), None) = (&desired.name, matched) else { continue };
@@ -387,7 +408,7 @@ impl<'a> Look<'a> {
                 message: format!("{kind} {name} is declared in Git and does not exist"),
                 changes: Vec::new(),
                 origin: Some(desired.origin.clone()),
-                cause: Cause::OutOfBand,
+                cause: if forgotten.contains(&**name) { Cause::OutOfBand } else { Cause::Unknown },
                 actor: None,
             });
         }
@@ -494,6 +515,8 @@ pub struct Sights {
     pub evidence: Vec<Evidence>,
     /// What was not read to the end.
     pub gaps: Vec<Gap>,
+    /// How many resources of each kind were seen.
+    pub kinds: BTreeMap<Kind, usize>,
     /// How many resources were seen.
     pub resources: usize,
     /// How many of them Git declares.

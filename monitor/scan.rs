@@ -1,0 +1,359 @@
+//! The straight line: one scope, one pass.
+//!
+//! [`scan`] is the whole of it. What can fail leaves a gap or an error; what decides is in the core crate and cannot.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+use driftwarden_core::cause::{self, Earlier};
+use driftwarden_core::compare::MaskKey;
+use driftwarden_core::decide::{self, HookRule, Route};
+use driftwarden_core::expected::Expected;
+use driftwarden_core::finding::{
+    self, Cause, Confirmation, Evidence, Finding, Fingerprint, Hold, Phase, Sighting, Step, Subject, Transition,
+};
+use driftwarden_core::priority::{self, Weights};
+use driftwarden_core::resource::{Gap, Kind, Scope};
+use driftwarden_core::rule::RuleSet;
+use driftwarden_core::schema::Schema;
+use driftwarden_core::snapshot::{ItemText, Lens, Look, Sights, Snapshot};
+use futures_util::{StreamExt, stream};
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use tracing::{Instrument, debug_span, info_span};
+use uuid::Uuid;
+
+use crate::collect::{Collector, Read, Reading, Wanted};
+use crate::store::{Epoch, Filter, Revision, ScanRecord, Store, Unit, UnitGap};
+use crate::telemetry::emit;
+use crate::telemetry::events::{FindingMoved, GapFound, InvariantBroken, ScanFinished, StageEnded};
+use crate::telemetry::metrics::{FindingState, METRICS, ScopeState};
+
+/// How findings are judged; the same for all scopes.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    /// How long a finding must be seen before it opens.
+    pub hold: Hold,
+    /// What raises and lowers a priority.
+    pub weights: Weights,
+    /// How long a commit may take to arrive.
+    pub rollout: SignedDuration,
+    /// Who is told.
+    pub route: Option<Route>,
+    /// Who is asked to mend.
+    pub hooks: Vec<HookRule>,
+}
+
+/// What Git said earlier of a resource.
+#[async_trait]
+pub trait History: Send + Sync {
+    /// Returns the earlier declarations of the resource of that evidence, newest first.
+    async fn earlier(&self, scope: &Scope, evidence: &Evidence) -> anyhow::Result<Vec<Earlier>>;
+}
+
+/// Everything that one pass over one scope needs.
+pub struct Pass<'a> {
+    /// Which scope.
+    pub scope: &'a Scope,
+    /// Who reads it.
+    pub collector: &'a dyn Collector,
+    /// What Git asks for.
+    pub expected: &'a Expected,
+    /// The commits that `expected` was read at.
+    pub revisions: Vec<Revision>,
+    /// What Git asked for earlier.
+    pub history: &'a dyn History,
+    /// What is checked.
+    pub rules: &'a RuleSet,
+    /// What counts as equal.
+    pub schemas: &'a (dyn Fn(&Kind) -> Arc<Schema> + Sync),
+    /// How findings are judged.
+    pub policy: &'a Policy,
+    /// Key of the digests of sensitive values.
+    pub mask: &'a MaskKey,
+    /// What time it is.
+    pub clock: fn() -> Timestamp,
+}
+
+/// What a pass found.
+#[derive(Debug)]
+pub struct Report {
+    /// Identity of the scan.
+    pub id: String,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Timestamp,
+    /// What was seen.
+    pub sights: Sights,
+    /// What it made of the findings.
+    pub steps: Vec<Step>,
+}
+
+/// At most that many suspicions are re-read in one pass; the others stay pending until the next one.
+const MOST_CONFIRMATIONS: usize = 1000;
+/// That many re-reads are under way at once.
+const CONFIRMATIONS_AT_ONCE: usize = 8;
+
+/// Scans one scope and saves what follows from it. To be called again and again with the same `memory`.
+pub async fn scan(pass: &Pass<'_>, memory: &mut Snapshot, store: &dyn Store, epoch: Epoch) -> anyhow::Result<Report> {
+    let span = info_span!("scan", scope = %pass.scope, cloud = &*pass.scope.cloud);
+    async {
+        let begun = Instant::now();
+        let filter = Filter { scope: Some(pass.scope.clone()), ..Filter::default() };
+        let known = store.findings(&filter).await.context("failed to load the known findings")?;
+        let report = observe(pass, memory, known, Confirm::WhatWouldOpen).await;
+        save(pass, &report, store, epoch).instrument(info_span!("save")).await?;
+        tell_telemetry(pass, &report, store).await?;
+        stage_ended(pass, "scan", begun);
+        Ok(report)
+    }
+    .instrument(span)
+    .await
+}
+
+/// Which suspicions are re-read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Confirm {
+    /// Those that would open if they were confirmed.
+    WhatWouldOpen,
+    /// All; those that a re-read does not confirm are dropped.
+    Everything,
+}
+
+/// Looks at one scope and judges what is seen. Saves nothing and tells nobody.
+pub async fn observe(pass: &Pass<'_>, memory: &mut Snapshot, known: Vec<Finding>, confirm: Confirm) -> Report {
+    let started_at = (pass.clock)();
+    let mut sights = look(pass, memory).await;
+    let mut known: BTreeMap<Fingerprint, Finding> = known.into_iter().map(|f| (f.fingerprint, f)).collect();
+    let seen: Vec<Evidence> =
+        std::mem::take(&mut sights.evidence).into_iter().map(|evidence| inherit(evidence, &known)).collect();
+    let begun = Instant::now();
+    let seen = confirm_all(pass, &known, seen, confirm).instrument(info_span!("confirm")).await;
+    stage_ended(pass, "confirm", begun);
+    let now = (pass.clock)();
+    let steps = advance_all(pass, &mut known, &sights, seen, now);
+    Report { id: Uuid::now_v7().to_string(), started_at, finished_at: now, sights, steps }
+}
+
+/// Collects, and compares page by page as they arrive.
+async fn look(pass: &Pass<'_>, memory: &mut Snapshot) -> Sights {
+    let begun = Instant::now();
+    let (sink, mut pages) = mpsc::channel(16);
+    let wanted =
+        Wanted { full: pass.expected.kinds().map(|(kind, _)| kind.clone()).chain(pass.rules.kinds()).collect() };
+    let lens = pass.lens();
+    let mut look = Look::begin(lens, memory);
+    for clash in pass.expected.clashes() {
+        look.clash(clash);
+    }
+    let collect = pass.collector.collect(pass.scope, &wanted, sink).instrument(info_span!("collect"));
+    let compare = async {
+        while let Some(read) = pages.recv().await {
+            take(&mut look, pass.scope, read);
+        }
+    };
+    tokio::join!(collect, compare);
+    stage_ended(pass, "collect", begun);
+    let begun = Instant::now();
+    let sights = info_span!("evaluate").in_scope(|| look.finish());
+    stage_ended(pass, "evaluate", begun);
+    sights
+}
+
+fn take(look: &mut Look<'_>, scope: &Scope, read: Read) {
+    match read {
+        Read::Page { kind, depth, items } => debug_span!("compare", %kind, resources = items.len()).in_scope(|| {
+            look.take(&kind, items.iter().map(|item| ItemText { name: &item.name, text: &item.text, depth }));
+        }),
+        Read::Complete(kind) => look.complete(&kind),
+        Read::Gap(gap) => {
+            emit(&GapFound { scope, gap: &gap });
+            look.gap(gap);
+        }
+    }
+}
+
+/// Keeps what was found out about the same evidence before: a cause and an actor are looked for once.
+fn inherit(mut evidence: Evidence, known: &BTreeMap<Fingerprint, Finding>) -> Evidence {
+    let before = known.get(&Fingerprint::of(&evidence.resource, &evidence.subject));
+    let Some(before) = before.filter(|f| f.phase != Phase::Resolved && f.evidence.changes == evidence.changes) else {
+        return evidence;
+    };
+    // A young commit grows old: that cause is looked for again.
+    if evidence.cause == Cause::Unknown && before.evidence.cause != Cause::RollingOut {
+        evidence.cause = before.evidence.cause;
+    }
+    evidence.actor = evidence.actor.or_else(|| before.evidence.actor.clone());
+    evidence
+}
+
+/// Re-reads, exactly, what is about to open, and finds out why it is so.
+async fn confirm_all(
+    pass: &Pass<'_>,
+    known: &BTreeMap<Fingerprint, Finding>,
+    seen: Vec<Evidence>,
+    confirm: Confirm,
+) -> Vec<(Evidence, Confirmation)> {
+    let now = (pass.clock)();
+    let mut budget = MOST_CONFIRMATIONS;
+    let mut asked = |evidence: &Evidence| {
+        let known = known.get(&Fingerprint::of(&evidence.resource, &evidence.subject));
+        let is_asked = confirm == Confirm::Everything || finding::awaits_confirmation(known, pass.policy.hold, now);
+        let is_asked = is_asked && budget > 0;
+        budget -= usize::from(is_asked);
+        is_asked
+    };
+    let tasks: Vec<_> = seen.into_iter().map(|evidence| (asked(&evidence), evidence)).collect();
+    let confirmed = stream::iter(tasks).map(|(is_asked, evidence)| async move {
+        if !is_asked {
+            return Some((evidence, Confirmation::Unconfirmed));
+        }
+        match confirm_one(pass, &evidence, now).await {
+            Ok(Some(evidence)) => Some((evidence, Confirmation::Confirmed)),
+            Ok(None) if confirm == Confirm::Everything => None,
+            Ok(None) => Some((evidence, Confirmation::Unconfirmed)),
+            Err(error) => {
+                tracing::warn!(resource = %evidence.resource, error = %format_args!("{error:#}"), "failed to confirm");
+                Some((evidence, Confirmation::Unconfirmed))
+            }
+        }
+    });
+    confirmed.buffered(CONFIRMATIONS_AT_ONCE).filter_map(std::future::ready).collect().await
+}
+
+/// Returns the evidence as an exact re-read gives it, or nothing if it is not so.
+async fn confirm_one(pass: &Pass<'_>, suspicion: &Evidence, now: Timestamp) -> anyhow::Result<Option<Evidence>> {
+    let reading = pass.collector.read(&suspicion.resource).await?;
+    let text = match &reading {
+        Reading::Found(text) => Some(&**text),
+        Reading::Absent => None,
+    };
+    let Some(mut evidence) = pass.lens().look_again(suspicion, text)? else { return Ok(None) };
+    evidence.actor = evidence.actor.or_else(|| suspicion.actor.clone());
+    evidence.cause = match (suspicion.cause, &evidence.subject) {
+        (Cause::Unknown, Subject::Drift(drift)) => {
+            let earlier = pass.history.earlier(pass.scope, &evidence).await?;
+            let equals = |desired: &_| text.is_some_and(|text| pass.lens().is_as(desired, &evidence.resource, text));
+            cause::cause(*drift, &earlier, equals, (pass.policy.rollout, now))
+        }
+        (known, _) => known,
+    };
+    Ok(Some(evidence))
+}
+
+/// Advances every finding that was seen or known by this look.
+fn advance_all(
+    pass: &Pass<'_>,
+    known: &mut BTreeMap<Fingerprint, Finding>,
+    sights: &Sights,
+    seen: Vec<(Evidence, Confirmation)>,
+    now: Timestamp,
+) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let mut advance = |known: Option<Finding>, sighting, confirmation| {
+        let step = finding::advance(known, sighting, confirmation, pass.policy.hold, (pass.scope, now));
+        steps.extend(step.map(|step| prioritized(step, &pass.policy.weights, now)));
+    };
+    for (evidence, confirmation) in seen {
+        let before = known.remove(&Fingerprint::of(&evidence.resource, &evidence.subject));
+        advance(before, Sighting::Seen(Box::new(evidence)), confirmation);
+    }
+    for (_, finding) in std::mem::take(known) {
+        let sighting = sights.of_unseen(&finding);
+        advance(Some(finding), sighting, Confirmation::Unconfirmed);
+    }
+    steps
+}
+
+fn prioritized(mut step: Step, weights: &Weights, now: Timestamp) -> Step {
+    (step.finding.priority, step.finding.priority_reasons) = priority::prioritize(&step.finding, weights, now);
+    step
+}
+
+/// Decides what follows, and saves everything in one transaction: what is saved will be told, and only that.
+async fn save(pass: &Pass<'_>, report: &Report, store: &dyn Store, epoch: Epoch) -> anyhow::Result<()> {
+    let begun = Instant::now();
+    let Policy { route, hooks, .. } = pass.policy;
+    let record = ScanRecord {
+        id: report.id.clone(),
+        scope: pass.scope.clone(),
+        started_at: report.started_at,
+        finished_at: report.finished_at,
+        complete: report.sights.is_complete(),
+        resources: u64::try_from(report.sights.resources).unwrap_or(u64::MAX),
+        managed: u64::try_from(report.sights.managed).unwrap_or(u64::MAX),
+        units: units(&report.sights),
+        revisions: pass.revisions.clone(),
+        actions: decide::decide(&report.steps, route.as_ref(), hooks, report.finished_at),
+        steps: report.steps.clone(),
+    };
+    store.commit(epoch, &record).await.context("failed to save the scan")?;
+    stage_ended(pass, "save", begun);
+    Ok(())
+}
+
+/// Returns how each kind was read.
+pub fn units(sights: &Sights) -> Vec<Unit> {
+    let gap = |gap: &Gap| UnitGap { reason: gap.reason, detail: gap.detail.clone() };
+    let gap_of = |kind: &Kind| sights.gaps.iter().find(|gap| gap.kind.as_ref() == Some(kind)).map(gap);
+    let unread = sights.gaps.iter().filter_map(|gap| gap.kind.as_ref());
+    let kinds: BTreeSet<&Kind> = sights.kinds.keys().chain(unread).collect();
+    let resources = |kind| sights.kinds.get(kind).and_then(|count| u64::try_from(*count).ok()).unwrap_or(0);
+    let whole = sights.gaps.iter().filter(|gap| gap.kind.is_none());
+    kinds
+        .into_iter()
+        .map(|kind| Unit { kind: Some(kind.clone()), resources: resources(kind), gap: gap_of(kind) })
+        .chain(whole.map(|scope| Unit { kind: None, resources: 0, gap: Some(gap(scope)) }))
+        .collect()
+}
+
+async fn tell_telemetry(pass: &Pass<'_>, report: &Report, store: &dyn Store) -> anyhow::Result<()> {
+    let count = |wanted: Transition| {
+        let number = report.steps.iter().filter(|step| step.transition == Some(wanted)).count();
+        u64::try_from(number).unwrap_or(u64::MAX)
+    };
+    for step in &report.steps {
+        if let Some(transition) = step.transition {
+            emit(&FindingMoved { finding: &step.finding, transition, now: report.finished_at });
+        }
+    }
+    let alive = report.steps.iter().filter(|step| step.finding.phase != Phase::Resolved);
+    let findings: Vec<FindingState> = alive.map(|step| FindingState::from(&step.finding)).collect();
+    emit(&ScanFinished {
+        scope: pass.scope,
+        resources: report.sights.resources,
+        gaps: report.sights.gaps.len(),
+        findings: findings.len(),
+        opened: count(Transition::Opened),
+        resolved: count(Transition::Resolved),
+    });
+    let last_success = last_success(pass, store).await?;
+    let Sights { managed, resources, gaps, .. } = &report.sights;
+    let state = ScopeState { managed: *managed, resources: *resources, gaps: gaps.clone(), last_success, findings };
+    METRICS.set_scope(pass.scope, state);
+    Ok(())
+}
+
+async fn last_success(pass: &Pass<'_>, store: &dyn Store) -> anyhow::Result<Option<Timestamp>> {
+    let scopes = store.scopes().await.context("failed to load the last complete scan")?;
+    let this = scopes.into_iter().find(|scope| scope.last.scope == *pass.scope);
+    if this.is_none() {
+        emit(&InvariantBroken { what: "a saved scan is in the store", detail: pass.scope });
+    }
+    Ok(this.and_then(|scope| scope.last_complete_at))
+}
+
+fn stage_ended(pass: &Pass<'_>, stage: &'static str, begun: Instant) {
+    emit(&StageEnded { cloud: &pass.scope.cloud, stage, seconds: begun.elapsed().as_secs_f64() });
+}
+
+impl Pass<'_> {
+    /// Returns what the pure middle looks through.
+    pub fn lens(&self) -> Lens<'_> {
+        Lens { scope: self.scope, expected: self.expected, rules: self.rules, schemas: self.schemas, mask: self.mask }
+    }
+}

@@ -1,0 +1,445 @@
+//! `driftwarden diff`: compares one declared resource with one that was read, from files.
+//!
+//! Contacts nothing and remembers nothing. With `--batch` it answers one line per case, so that other programs can hold
+//! the comparison against cases of their own.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use clap::{Args as ClapArgs, ValueEnum};
+use comfy_table::{ContentArrangement, Table};
+use driftwarden_core::compare::{Answer, Comparison, Context, Facts, MaskKey, compare};
+use driftwarden_core::resource::{Depth, Kind};
+use driftwarden_core::schema::Schema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// What `diff` is told on the command line.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// What Git declares, YAML or JSON; `-` is standard input.
+    #[arg(long, value_name = "FILE", required_unless_present = "batch")]
+    desired: Option<PathBuf>,
+    /// What was read, YAML or JSON; `-` is standard input.
+    #[arg(long, value_name = "FILE", required_unless_present = "batch")]
+    observed: Option<PathBuf>,
+    /// The provider's type name: `AWS::S3::Bucket`, `apps/Deployment`; of a Kubernetes object, its own if not said.
+    #[arg(long)]
+    kind: Option<String>,
+    /// Facts about the kind's attributes.
+    #[arg(long, value_name = "FILE")]
+    schema: Option<PathBuf>,
+    /// Account, region, identifier and what is known of other resources.
+    #[arg(long, value_name = "FILE")]
+    context: Option<PathBuf>,
+    /// Cases as JSON lines of `{name, kind, declared, observed, schema, context}`; one answer per line.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["desired", "observed", "kind", "schema", "context"])]
+    batch: Option<PathBuf>,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+}
+
+/// How a comparison is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+/// Compares, prints, and says by the exit code what came out: 0 in sync, 2 drifted, 3 not everything was readable.
+pub fn run(args: &Args) -> Result<ExitCode> {
+    let out = BufWriter::new(std::io::stdout().lock());
+    match &args.batch {
+        Some(path) => batch(path, out),
+        None => one(args, out),
+    }
+}
+
+/// The fields of a schema file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SchemaFile {
+    read_only: Vec<String>,
+    write_only: Vec<String>,
+    create_only: Vec<String>,
+    defaults: std::collections::BTreeMap<String, Value>,
+    unordered: Vec<String>,
+    free_form: Vec<String>,
+}
+
+impl From<SchemaFile> for Schema {
+    fn from(file: SchemaFile) -> Self {
+        let SchemaFile { read_only, write_only, create_only, defaults, unordered, free_form } = file;
+        Self { read_only, write_only, create_only, defaults, unordered, free_form, ..Self::default() }
+    }
+}
+
+/// The fields of a context file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct ContextFile {
+    account: String,
+    region: String,
+    id: String,
+    related: Value,
+}
+
+impl From<ContextFile> for Context {
+    fn from(file: ContextFile) -> Self {
+        Self { account: file.account, region: file.region, id: file.id, related: file.related }
+    }
+}
+
+/// What is printed of a comparison.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    verdict: &'static str,
+    changes: Vec<ReportedChange<'a>>,
+    undeclared: &'a [String],
+    unknown: Vec<ReportedUnknown<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ReportedChange<'a> {
+    path: &'a str,
+    op: &'static str,
+    desired: &'a Value,
+    observed: &'a Value,
+    sensitive: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct ReportedUnknown<'a> {
+    path: &'a str,
+    reason: &'static str,
+}
+
+impl<'a> Report<'a> {
+    fn of(name: Option<&'a str>, found: &'a Comparison) -> Self {
+        let changes = found.changes.iter().map(|change| ReportedChange {
+            path: &change.path,
+            op: change.op.as_str(),
+            desired: &change.desired,
+            observed: &change.observed,
+            sensitive: change.sensitive,
+        });
+        let unknown =
+            found.unknown.iter().map(|unknown| ReportedUnknown { path: &unknown.path, reason: unknown.reason });
+        Self {
+            name,
+            verdict: found.answer().as_str(),
+            changes: changes.collect(),
+            undeclared: &found.undeclared,
+            unknown: unknown.collect(),
+        }
+    }
+}
+
+fn one(args: &Args, mut out: impl Write) -> Result<ExitCode> {
+    let (Some(desired), Some(observed)) = (&args.desired, &args.observed) else {
+        bail!("invalid arguments: --desired and --observed belong together");
+    };
+    let (desired, observed) = (document(desired)?, document(observed)?);
+    let kind = match &args.kind {
+        Some(kind) => Kind::new(kind.as_str()),
+        None => own_kind(&desired).or_else(|| own_kind(&observed)).ok_or_else(|| {
+            anyhow!("failed to tell the kind of the resource\nhint: say it with --kind, as in `--kind AWS::S3::Bucket`")
+        })?,
+    };
+    let schema: SchemaFile = args.schema.as_deref().map(parsed).transpose()?.unwrap_or_default();
+    let context: ContextFile = args.context.as_deref().map(parsed).transpose()?.unwrap_or_default();
+    let found = compared(&kind, (&desired, &observed), (&schema.into(), &context.into()), &fresh_key());
+    match args.output {
+        Output::Json => {
+            serde_json::to_writer_pretty(&mut out, &Report::of(None, &found)).context("failed to write the result")?;
+            writeln!(out)
+        }
+        Output::Table => out.write_all(table(&found).as_bytes()),
+    }
+    .and_then(|()| out.flush())
+    .context("failed to write the result")?;
+    Ok(exit_code(found.answer()))
+}
+
+fn compared(
+    kind: &Kind,
+    (desired, observed): (&Value, &Value),
+    (schema, context): (&Schema, &Context),
+    mask: &MaskKey,
+) -> Comparison {
+    let mut found = compare(desired, observed, Facts { kind, schema, context, depth: Depth::Full, mask });
+    number_secrets(&mut found);
+    found
+}
+
+/// A key of this run only: what it masks cannot be guessed from the digest, by nobody.
+fn fresh_key() -> MaskKey {
+    let (one, other) = (uuid::Uuid::now_v7(), uuid::Uuid::now_v7());
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(one.as_bytes()).update(other.as_bytes());
+    MaskKey::new(*hasher.finalize().as_bytes())
+}
+
+/// Replaces the digests of this run by numbers, so that the same input prints the same bytes: the same secret has the
+/// same number, another one has another.
+fn number_secrets(found: &mut Comparison) {
+    let mut numbers = HashMap::new();
+    for change in found.changes.iter_mut().filter(|change| change.sensitive) {
+        number(&mut change.desired, &mut numbers);
+        number(&mut change.observed, &mut numbers);
+    }
+}
+
+fn number(value: &mut Value, numbers: &mut HashMap<String, usize>) {
+    match value {
+        Value::String(text) if text.starts_with("(sensitive ") => {
+            let next = numbers.len() + 1;
+            *text = format!("(sensitive {})", numbers.entry(std::mem::take(text)).or_insert(next));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| number(item, numbers)),
+        Value::Object(map) => map.values_mut().for_each(|inner| number(inner, numbers)),
+        _ => {}
+    }
+}
+
+fn exit_code(answer: Answer) -> ExitCode {
+    ExitCode::from(match answer {
+        Answer::InSync => 0,
+        Answer::Drifted => 2,
+        Answer::Unknown => 3,
+    })
+}
+
+/// Returns the kind that an object of Kubernetes or a manifest of our own states.
+fn own_kind(value: &Value) -> Option<Kind> {
+    let kind = value.get("kind")?.as_str()?;
+    let group = value.get("apiVersion")?.as_str()?.split_once('/').map(|(group, _)| group);
+    Some(match group {
+        Some(group) if group != "driftwarden.dev" => Kind::new(format!("{group}/{kind}")),
+        _ => Kind::new(kind),
+    })
+}
+
+/// Returns the one document of a file; of a manifest of our own, what it declares.
+fn document(path: &Path) -> Result<Value> {
+    let value: Value = parsed(path)?;
+    let ours =
+        value.get("apiVersion").and_then(Value::as_str).is_some_and(|version| version.starts_with("driftwarden.dev/"));
+    Ok(if ours { value.get("spec").cloned().unwrap_or_default() } else { value })
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
+    let text = text(path)?;
+    let shown = path.display();
+    if text.trim_start().starts_with(['{', '[']) {
+        if let Ok(value) = serde_json::from_str(&text) {
+            return Ok(value);
+        }
+    }
+    serde_saphyr::from_str(&text).with_context(|| format!("failed to parse {shown} as JSON or YAML"))
+}
+
+fn text(path: &Path) -> Result<String> {
+    let mut text = String::new();
+    reader(path)?.read_to_string(&mut text).with_context(|| format!("failed to read {}", path.display()))?;
+    Ok(text)
+}
+
+fn reader(path: &Path) -> Result<Box<dyn BufRead>> {
+    if path.as_os_str() == "-" {
+        return Ok(Box::new(BufReader::new(std::io::stdin())));
+    }
+    let file = File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
+    Ok(Box::new(BufReader::with_capacity(1 << 16, file)))
+}
+
+/// One line of a batch.
+#[derive(Deserialize)]
+struct Case<'a> {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    kind: Option<String>,
+    declared: Value,
+    observed: Value,
+    #[serde(borrow, default)]
+    schema: Option<&'a RawValue>,
+    #[serde(default)]
+    context: ContextFile,
+}
+
+fn batch(path: &Path, mut out: impl Write) -> Result<ExitCode> {
+    let (mut worst, mut failed) = (Answer::InSync, false);
+    let mut bench = Bench { mask: fresh_key(), schemas: HashMap::new() };
+    for line in reader(path)?.split(b'\n') {
+        let line = line.with_context(|| format!("failed to read {}", path.display()))?;
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        match bench.answer(&line) {
+            Ok((text, answer)) => {
+                worst = worse(worst, answer);
+                writeln!(out, "{text}")
+            }
+            Err(error) => {
+                failed = true;
+                let name = serde_json::from_slice::<Value>(&line).ok().and_then(|line| line.get("name").cloned());
+                writeln!(out, "{}", serde_json::json!({"name": name, "error": format!("{error:#}")}))
+            }
+        }
+        .context("failed to write the result")?;
+    }
+    out.flush().context("failed to write the result")?;
+    Ok(if failed { ExitCode::FAILURE } else { exit_code(worst) })
+}
+
+fn worse(left: Answer, right: Answer) -> Answer {
+    let rank = |answer| match answer {
+        Answer::Drifted => 2,
+        Answer::Unknown => 1,
+        Answer::InSync => 0,
+    };
+    if rank(right) > rank(left) { right } else { left }
+}
+
+/// What is kept from line to line: cases of one kind mostly have one schema.
+struct Bench {
+    mask: MaskKey,
+    schemas: HashMap<String, Arc<Schema>>,
+}
+
+impl Bench {
+    fn answer(&mut self, line: &[u8]) -> Result<(String, Answer)> {
+        let case: Case<'_> = serde_json::from_slice(line).context("invalid case")?;
+        let kind = case.kind.as_deref().map(Kind::from).or_else(|| own_kind(&case.declared));
+        let kind = kind.ok_or_else(|| anyhow!("invalid case: no `kind`"))?;
+        let schema = self.schema(case.schema)?;
+        let found = compared(&kind, (&case.declared, &case.observed), (&schema, &case.context.into()), &self.mask);
+        let text =
+            serde_json::to_string(&Report::of(Some(&case.name), &found)).context("failed to write the result")?;
+        Ok((text, found.answer()))
+    }
+
+    fn schema(&mut self, raw: Option<&RawValue>) -> Result<Arc<Schema>> {
+        let text = raw.map_or("{}", RawValue::get);
+        if let Some(known) = self.schemas.get(text) {
+            return Ok(Arc::clone(known));
+        }
+        let file: SchemaFile = serde_json::from_str(text).context("invalid schema")?;
+        let schema = Arc::new(Schema::from(file));
+        if self.schemas.len() < 10_000 {
+            self.schemas.insert(text.to_owned(), Arc::clone(&schema));
+        }
+        Ok(schema)
+    }
+}
+
+/// Returns a comparison as people read it.
+fn table(found: &Comparison) -> String {
+    let mut text = String::new();
+    if !found.changes.is_empty() {
+        let mut table = Table::new();
+        table.set_content_arrangement(ContentArrangement::Dynamic).set_header(["path", "op", "desired", "observed"]);
+        for change in &found.changes {
+            let shown = |value: &Value| if value.is_null() { "-".to_owned() } else { printable(&value.to_string()) };
+            table.add_row([
+                printable(&change.path),
+                change.op.as_str().to_owned(),
+                shown(&change.desired),
+                shown(&change.observed),
+            ]);
+        }
+        let _ = writeln!(text, "{table}");
+    }
+    for unknown in &found.unknown {
+        let _ = writeln!(text, "unknown: {} ({})", printable(&unknown.path), unknown.reason);
+    }
+    for path in &found.undeclared {
+        let _ = writeln!(text, "undeclared: {}", printable(path));
+    }
+    let _ = writeln!(text, "{}", found.answer().as_str());
+    text
+}
+
+/// Returns a text with everything that would steer a terminal written out.
+fn printable(text: &str) -> String {
+    let steers = |c: char| {
+        c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        if steers(c) {
+            out.extend(c.escape_unicode());
+        } else {
+            out.push(c);
+        }
+        out
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn check(lines: &str, expected: &[Value], failed: bool) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("cases.jsonl");
+        std::fs::write(&path, lines).unwrap();
+        let mut out = Vec::new();
+        let code = batch(&path, &mut out).unwrap();
+        let answers: Vec<Value> =
+            out.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(|l| serde_json::from_slice(l).unwrap()).collect();
+        let verdicts: Vec<Value> = answers.iter().map(|a| json!([a["name"], a["verdict"]])).collect();
+        assert_eq!(verdicts, expected);
+        assert_eq!(code == ExitCode::FAILURE, failed);
+    }
+
+    #[test]
+    fn a_bad_line_does_not_stop_the_others() {
+        let good = json!({"name": "a", "kind": "AWS::S3::Bucket", "declared": {"A": 1}, "observed": {"A": 2}});
+        let same = json!({"name": "b", "kind": "AWS::S3::Bucket", "declared": {"A": 1}, "observed": {"A": 1}, "schema": {}, "context": {}});
+        let bad = json!({"name": "c", "kind": "AWS::S3::Bucket", "declared": {}});
+        let lines = format!("{good}\nnot json\n\n{bad}\n{same}\n");
+        check(
+            &lines,
+            &[json!(["a", "drifted"]), json!([null, null]), json!(["c", null]), json!(["b", "in_sync"])],
+            true,
+        );
+        check(&format!("{same}\n"), &[json!(["b", "in_sync"])], false);
+    }
+
+    #[test]
+    fn secrets_are_numbers_that_tell_them_apart() {
+        let (a, b) = (
+            json!({"Password": "hunter2hunter2", "ApiToken": "x1"}),
+            json!({"Password": "other", "ApiToken": "hunter2hunter2"}),
+        );
+        let shown = || {
+            let found =
+                compared(&Kind::from("AWS::X::Y"), (&a, &b), (&Schema::default(), &Context::default()), &fresh_key());
+            serde_json::to_string(&Report::of(None, &found)).unwrap()
+        };
+        assert_eq!(shown(), shown());
+        assert!(shown().contains("(sensitive 1)") && !shown().contains("hunter2"), "{}", shown());
+    }
+
+    #[test]
+    fn a_value_cannot_steer_the_terminal() {
+        let (a, b) = (json!({"A": "\u{1b}[2J"}), json!({"A": "\u{9b}2J\u{202e}"}));
+        let found =
+            compared(&Kind::from("AWS::X::Y"), (&a, &b), (&Schema::default(), &Context::default()), &fresh_key());
+        assert!(!table(&found).contains(['\u{1b}', '\u{9b}', '\u{202e}']));
+    }
+}

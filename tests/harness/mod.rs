@@ -16,3 +16,4 @@ pub mod observe;
 pub mod peers;
 pub mod process;
 pub mod scripted;
+pub mod world;

@@ -2,6 +2,9 @@
 //!
 //! Proves how the daemon takes an answer, never that a cloud gives it: the shapes come from recordings and documentation.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -60,12 +63,28 @@ pub fn untouched() -> SecondPage {
     Box::new(|page| Answer::json(200, &page))
 }
 
-/// Starts an API server of Kubernetes with six config maps in the namespace `shop`, paged, and one deployment.
-pub fn kubernetes(second_page: SecondPage) -> Server {
-    Server::start(move |request| kubernetes_answer(request, &second_page))
+/// The config maps that a scripted cluster holds, by name, with their data; a test may change them at any time.
+pub type ConfigMaps = Arc<Mutex<BTreeMap<String, Value>>>;
+
+/// Returns this many config maps as they are declared.
+pub fn config_maps(count: usize) -> ConfigMaps {
+    let maps = (0..count).map(|at| (format!("settings-{at:02}"), json!({"mode": "on"})));
+    Arc::new(Mutex::new(maps.collect()))
 }
 
-fn kubernetes_answer(request: &Request, second_page: &SecondPage) -> Answer {
+/// Returns the manifests of all of them.
+pub fn config_map_manifests(maps: &ConfigMaps) -> Vec<Value> {
+    let object = |(name, data): (&String, &Value)| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": "shop"}, "data": data});
+    maps.lock().unwrap().iter().map(object).collect()
+}
+
+/// Starts an API server of Kubernetes with these config maps in the namespace `shop`, paged, and the kind of deployments.
+pub fn kubernetes(maps: &ConfigMaps, second_page: SecondPage) -> Server {
+    let maps = Arc::clone(maps);
+    Server::start(move |request| kubernetes_answer(request, &maps.lock().unwrap().clone(), &second_page))
+}
+
+fn kubernetes_answer(request: &Request, maps: &BTreeMap<String, Value>, second_page: &SecondPage) -> Answer {
     let verbs = json!(["get", "list", "watch"]);
     let resource = |name: &str, kind: &str| json!({"name": name, "singularName": "", "kind": kind, "namespaced": true, "verbs": verbs});
     let resources = |version: &str, resource: Value| json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": [resource]});
@@ -77,24 +96,20 @@ fn kubernetes_answer(request: &Request, second_page: &SecondPage) -> Answer {
             "groups": [{"name": "apps", "versions": [apps], "preferredVersion": apps}]}),
         "/api/v1" => resources("v1", resource("configmaps", "ConfigMap")),
         "/apis/apps/v1" => resources("apps/v1", resource("deployments", "Deployment")),
-        "/api/v1/configmaps" | "/api/v1/namespaces/shop/configmaps" => return config_maps(request, second_page),
+        "/api/v1/configmaps" | "/api/v1/namespaces/shop/configmaps" => return list(request, maps, second_page),
         "/apis/apps/v1/deployments" => json!({"kind": "DeploymentList", "apiVersion": "apps/v1",
             "metadata": {"resourceVersion": "7"}, "items": []}),
-        path => match path.strip_prefix("/api/v1/namespaces/shop/configmaps/") {
-            Some(name) => config_map(name),
-            None => return Answer::json(404, &kubernetes_status(404, "NotFound")),
-        },
+        path => {
+            let name = path.strip_prefix("/api/v1/namespaces/shop/configmaps/").unwrap_or_default();
+            let Some(data) = maps.get(name) else { return Answer::json(404, &kubernetes_status(404, "NotFound")) };
+            config_map(name, data)
+        }
     };
     Answer::json(200, &body)
 }
 
-/// Returns the names of the config maps that the scripted cluster holds.
-pub fn config_map_names() -> Vec<String> {
-    (0..6).map(|at| format!("settings-{at}")).collect()
-}
-
-fn config_map(name: &str) -> Value {
-    json!({"kind": "ConfigMap", "apiVersion": "v1", "data": {"mode": "on"},
+fn config_map(name: &str, data: &Value) -> Value {
+    json!({"kind": "ConfigMap", "apiVersion": "v1", "data": data,
         "metadata": {"name": name, "namespace": "shop", "uid": name, "resourceVersion": "5"}})
 }
 
@@ -102,13 +117,12 @@ fn kubernetes_status(code: u16, reason: &str) -> Value {
     json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "message": reason, "code": code})
 }
 
-fn config_maps(request: &Request, second_page: &SecondPage) -> Answer {
+fn list(request: &Request, maps: &BTreeMap<String, Value>, second_page: &SecondPage) -> Answer {
     let from = parameter(&request.query, "continue").and_then(|token| token.parse().ok()).unwrap_or(0);
-    let names = config_map_names();
-    let items: Vec<_> = names.iter().skip(from).take(PAGE).map(|name| config_map(name)).collect();
+    let items: Vec<_> = maps.iter().skip(from).take(PAGE).map(|(name, data)| config_map(name, data)).collect();
     let mut page =
         json!({"kind": "ConfigMapList", "apiVersion": "v1", "metadata": {"resourceVersion": "7"}, "items": items});
-    if from + PAGE < names.len() {
+    if from + PAGE < maps.len() {
         page["metadata"]["continue"] = (from + PAGE).to_string().into();
     }
     if from == PAGE { second_page(page) } else { Answer::json(200, &page) }

@@ -8,7 +8,7 @@ mod list;
 mod policy;
 mod quantity;
 mod scalar;
-mod sensitive;
+pub(crate) mod sensitive;
 mod table;
 mod undeclared;
 mod walk;

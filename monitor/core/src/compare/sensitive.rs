@@ -77,7 +77,7 @@ const ABOUT_SECRETS: [&str; 39] = [
 ];
 
 /// Returns whether an attribute of this name holds a secret.
-pub(super) fn is_secret_name(name: &str) -> bool {
+pub(crate) fn is_secret_name(name: &str) -> bool {
     let plain: String = name.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect();
     let about = ABOUT_SECRETS.iter().any(|ending| plain.ends_with(ending)) && !plain.ends_with("password");
     let kept = plain == "lastappliedconfiguration" || plain.ends_with("lastappliedconfiguration");
@@ -169,7 +169,7 @@ fn is_data(name: &str) -> bool {
 }
 
 /// Returns whether a text is a secret by its looks: a private key, a URL with a password, a document with a secret.
-fn looks_secret(text: &str) -> bool {
+pub(crate) fn looks_secret(text: &str) -> bool {
     text.contains("PRIVATE KEY-----")
         || text.starts_with("AKIA") && text.len() == 20
         || has_password_in_url(text)

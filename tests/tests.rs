@@ -8,6 +8,7 @@
 #![expect(unreachable_pub, reason = "nobody uses a test binary as a library")]
 
 mod alerts;
+mod clouds;
 mod conformance;
 mod harness;
 mod peers;

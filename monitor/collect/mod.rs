@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use driftwarden_core::resource::{Depth, Gap, GapReason, Kind, ResourceId, Scope};
 use tokio::sync::mpsc;
 
+pub mod inventory;
 pub mod kubernetes;
 
 /// One item of a page: the provider's own JSON, not yet parsed.

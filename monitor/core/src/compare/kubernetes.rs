@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value};
 
 use super::walk::{Place, Step, Walk, is_empty};
-use super::{ChangeOp, quantity, scalar};
+use super::{ChangeOp, quantity, scalar, text};
 
 /// The annotation in which `kubectl apply` keeps what it applied.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -53,7 +53,7 @@ pub(super) fn string_data<'a>(walk: &mut Walk<'a>, declared: &'a Value, observed
         let text = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
         let found = data.and_then(|data| data.get(name)).filter(|found| !found.is_null());
         let same = match found.and_then(Value::as_str) {
-            Some(found) => found == base64(text.as_bytes()),
+            Some(found) => found == text::base64(text.as_bytes()),
             None => text.is_empty(),
         };
         let plain = observed.get("stringData").and_then(|data| data.get(name)) == Some(value);
@@ -64,19 +64,6 @@ pub(super) fn string_data<'a>(walk: &mut Walk<'a>, declared: &'a Value, observed
             });
         }
     }
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut out = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for chunk in bytes.chunks(3) {
-        let group = chunk.iter().fold(0_u32, |group, byte| (group << 8) | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for place in 0..4 {
-            let digit = DIGITS.get(((group >> (18 - 6 * place)) & 63) as usize).copied().unwrap_or(b'=');
-            out.push(if place > chunk.len() { '=' } else { char::from(digit) });
-        }
-    }
-    out
 }
 
 /// Returns the attributes by which the server tells the items of a list apart.

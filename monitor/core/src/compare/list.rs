@@ -295,6 +295,31 @@ pub(super) fn is_tags(name: &str) -> bool {
     name.ends_with("Tags") || name == "tags" || name.ends_with("TagList") || name.ends_with("TagSet")
 }
 
+/// Returns whether every declared tag was read, where one side is a list of pairs and the other a map.
+pub(super) fn same_tags(desired: &Value, observed: &Value) -> bool {
+    let (Some(desired), Some(observed)) = (tags_of(desired), tags_of(observed)) else { return false };
+    desired.iter().all(|tag| observed.contains(tag))
+}
+
+fn tags_of(value: &Value) -> Option<Vec<(&str, &Value)>> {
+    match value {
+        Value::Object(map) => Some(map.iter().map(|(key, value)| (key.as_str(), value)).collect()),
+        Value::Array(items) => {
+            let field = |item: &'_ Value, names: [&str; 2]| {
+                names.iter().find_map(|name| item.get(name).map(|_| (*name).to_owned()))
+            };
+            items
+                .iter()
+                .map(|item| {
+                    let (key, value) = (field(item, ["Key", "key"])?, field(item, ["Value", "value"])?);
+                    Some((item.get(&key)?.as_str()?, item.get(&value)?))
+                })
+                .collect()
+        }
+        _ => None,
+    }
+}
+
 /// Returns whether the provider itself put an item into a list of tags.
 fn is_provided(walk: &Walk<'_>, item: &Value) -> bool {
     walk.flavor == Flavor::Aws && is_tags(walk.name()) && {

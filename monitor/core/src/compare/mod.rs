@@ -10,7 +10,9 @@ mod quantity;
 mod scalar;
 pub(crate) mod sensitive;
 mod table;
+mod text;
 mod undeclared;
+mod unsaid;
 mod walk;
 
 use serde_json::Value;

@@ -6,7 +6,7 @@
 use serde_json::Value;
 
 use super::walk::{Place, Walk};
-use super::{Flavor, kubernetes, policy, quantity, table};
+use super::{Flavor, kubernetes, policy, quantity, table, text};
 use crate::schema::mark;
 
 /// What can be said about two scalars.
@@ -16,6 +16,8 @@ pub(super) enum Judgment {
     Different,
     /// They would be the same or not, depending on something that was not read.
     Unknown,
+    /// The provider shows stars in place of the value.
+    Withheld,
 }
 
 /// Says whether two scalars mean the same.
@@ -33,9 +35,25 @@ pub(super) fn judge(walk: &Walk<'_>, (desired, observed): (&Value, &Value), at: 
     }
 }
 
+/// Returns whether a provider wrote stars in place of a value.
+fn is_redacted(text: &str) -> bool {
+    text.len() >= 3 && text.bytes().all(|b| b == b'*')
+}
+
 fn texts(walk: &Walk<'_>, (left, right): (&str, &str), at: Place) -> Judgment {
     let name = walk.name();
-    let same = left.trim_end() == right.trim_end() && !left.trim_end().is_empty()
+    if left.contains("{{resolve:") {
+        return Judgment::Unknown;
+    }
+    if is_redacted(right) {
+        return Judgment::Withheld;
+    }
+    let same = text::same_but_for_blanks(left, right)
+        || text::same_decimal(name, left, right)
+        || text::same_network(left, right)
+        || text::same_protocol(name, left, right)
+        || text::same_url(name, left, right)
+        || text::is_encoded(left, right)
         || same_case(walk, (left, right), at)
         || same_host(walk, left, right)
         || same_time(left, right)
@@ -108,7 +126,8 @@ fn same_case(walk: &Walk<'_>, (left, right): (&str, &str), at: Place) -> bool {
     {
         return true;
     }
-    if at.whole && matches!(walk.name(), "Action" | "NotAction") {
+    let name = walk.name();
+    if (at.whole && matches!(name, "Action" | "NotAction")) || name.ends_with("Window") || is_address(name, left) {
         return true;
     }
     let lowered = !right.bytes().any(|b| b.is_ascii_uppercase());
@@ -116,6 +135,11 @@ fn same_case(walk: &Walk<'_>, (left, right): (&str, &str), at: Place) -> bool {
         return true;
     }
     walk.flavor != Flavor::Kubernetes && walk.flavor != Flavor::Other && is_word(walk, at, left, right)
+}
+
+/// Returns whether a text is a mail address, which reaches the same person in any case.
+fn is_address(name: &str, text: &str) -> bool {
+    text.contains('@') && !text.contains([' ', '/', ':']) && (name.contains("mail") || name.contains("Recipient"))
 }
 
 fn is_lowered_name(walk: &Walk<'_>) -> bool {
@@ -165,7 +189,8 @@ fn is_word(walk: &Walk<'_>, at: Place, left: &str, right: &str) -> bool {
 
 /// A host name means the same in any case and with a dot at its end.
 fn same_host(walk: &Walk<'_>, left: &str, right: &str) -> bool {
-    const HOSTS: [&str; 7] = ["DNS", "Dns", "dns", "Domain", "domain", "Host", "host"];
+    const HOSTS: [&str; 10] =
+        ["DNS", "Dns", "dns", "Domain", "domain", "Host", "host", "Aliases", "CNAME", "AlternativeNames"];
     let (left, right) = (left.trim_end_matches('.'), right.trim_end_matches('.'));
     let host = |text: &str| {
         text.contains('.') && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'*'))
@@ -206,9 +231,9 @@ fn is_version_of(name: &str, wanted: &str, found: &str) -> bool {
     if !name.ends_with("Version") || !version(found) {
         return false;
     }
-    let moving = wanted.eq_ignore_ascii_case("latest") || wanted == "$LATEST" || wanted == "$Latest";
+    let moving = wanted.trim_start_matches('$').eq_ignore_ascii_case("latest") || wanted == "$Default";
     let longer = version(wanted) && found.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('.'));
-    (moving && name != "Version") || longer
+    moving || longer
 }
 
 /// Returns the words of a Redis access control list without the reset that everybody begins with.
@@ -221,7 +246,11 @@ fn amazon(walk: &Walk<'_>, (left, right): (&str, &str), at: Place) -> Judgment {
     if let Some(judgment) = key_alias(walk, left, right) {
         return judgment;
     }
-    let same = names(walk, left, right) || names(walk, right, left) || at.whole && policy::same_account(left, right);
+    let same = names(walk, left, right)
+        || names(walk, right, left)
+        || same_but_for_suffix(left, right)
+        || same_but_for_suffix(right, left)
+        || (at.whole && policy::same_account(left, right));
     if same {
         Judgment::Same
     } else if is_garbled(left, right) {
@@ -254,6 +283,23 @@ fn names(walk: &Walk<'_>, arn: &str, name: &str) -> bool {
     }
     let named = resource == name || resource.strip_suffix(name).is_some_and(|before| before.ends_with(['/', ':']));
     named || url_names(name, account, resource)
+}
+
+/// Returns whether a longer ARN says the same: of a log group with all its streams, of the newest version of a function,
+/// of a secret with the six letters that the service adds.
+fn same_but_for_suffix(short: &str, long: &str) -> bool {
+    let Some(rest) = long.strip_prefix(short).filter(|rest| !rest.is_empty()) else {
+        return long.strip_prefix("/hostedzone/") == Some(short) && !short.is_empty();
+    };
+    let service = short.split(':').nth(2).filter(|_| short.starts_with("arn:"));
+    match service {
+        Some("logs") => rest == ":*",
+        Some("lambda") => rest == ":$LATEST",
+        Some("secretsmanager") => rest
+            .strip_prefix('-')
+            .is_some_and(|added| added.len() == 6 && added.bytes().all(|b| b.is_ascii_alphanumeric())),
+        _ => false,
+    }
 }
 
 /// Returns region, account and resource of an ARN.

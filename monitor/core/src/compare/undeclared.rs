@@ -5,8 +5,8 @@
 
 use serde_json::Value;
 
-use super::walk::{Place, Walk, is_empty};
-use super::{Flavor, kubernetes, list};
+use super::walk::{Place, Walk};
+use super::{Flavor, kubernetes, list, unsaid};
 use crate::schema::mark;
 
 /// Returns whether an undeclared attribute may have been set by somebody.
@@ -19,7 +19,7 @@ pub(super) fn is_worth_listing<'a>(walk: &Walk<'a>, value: &'a Value, at: Place)
     if walk.flavor == Flavor::Kubernetes {
         return kubernetes::is_worth_listing(walk, name, value);
     }
-    !is_provider_tag(walk, name, value) && !is_generated(walk, name, value)
+    !is_provider_tag(walk, name, value) && !is_generated(walk, name, value) && !is_echo(walk, name, value)
 }
 
 /// Returns whether an item that nobody declared may have been added by somebody.
@@ -76,12 +76,33 @@ fn in_stack(walk: &Walk<'_>, key: &str, value: &Value) -> bool {
     walk.facts.context.related.get("stackTags").and_then(|tags| tags.get(key)) == Some(value)
 }
 
-/// Returns whether the provider made a value up: an identifier, a moment, an echo of the resource's own name.
+/// Returns whether the provider made a value up: an identifier, a moment, an echo of the resource's own name, or what it
+/// takes when nobody says.
 fn is_generated(walk: &Walk<'_>, name: &str, value: &Value) -> bool {
-    const MADE_UP: [&str; 14] = [
+    match value {
+        _ if is_silent(value) || unsaid::is_chosen(name) => true,
+        Value::Object(map) => map.iter().all(|(name, value)| is_generated(walk, name, value)),
+        Value::Array(items) => !list::is_tags(name) && items.iter().all(|item| is_generated(walk, name, item)),
+        Value::String(text) => is_made_up(walk, name, text) || unsaid::is_usual(name, text),
+        Value::Bool(truth) => unsaid::is_usual(name, if *truth { "true" } else { "false" }),
+        Value::Number(number) => unsaid::is_usual(name, &number.to_string()),
+        Value::Null => true,
+    }
+}
+
+/// Returns whether a value comes from the resource that this one belongs to, as far as that is known.
+fn is_echo(walk: &Walk<'_>, name: &str, value: &Value) -> bool {
+    let related = walk.facts.context.related.as_object().into_iter().flatten();
+    let models = related.filter(|(name, _)| name.ends_with("Model") || name.ends_with("Models"));
+    models.filter_map(|(_, models)| models.as_object()).flatten().any(|(_, model)| model.get(name) == Some(value))
+}
+
+fn is_made_up(walk: &Walk<'_>, name: &str, text: &str) -> bool {
+    const MADE_UP: [&str; 15] = [
         "Arn",
         "ARN",
         "Id",
+        "ID",
         "Ids",
         "Identifier",
         "Name",
@@ -90,17 +111,12 @@ fn is_generated(walk: &Walk<'_>, name: &str, value: &Value) -> bool {
         "Url",
         "URL",
         "Endpoint",
-        "Status",
         "State",
         "Time",
+        "Address",
     ];
     let context = walk.facts.context;
-    match value {
-        Value::String(text) => {
-            MADE_UP.iter().any(|end| name.ends_with(end))
-                || *text == context.id
-                || text.contains(&context.account) && !context.account.is_empty()
-        }
-        _ => is_empty(value),
-    }
+    MADE_UP.iter().any(|end| name.ends_with(end))
+        || *text == context.id
+        || (text.contains(&context.account) && context.account.len() > 5)
 }

@@ -273,7 +273,10 @@ impl<'a> Walk<'a> {
     fn unlike(&mut self, desired: &'a Value, observed: &'a Value, at: Place) {
         match (desired, observed) {
             (Value::Array(items), other) if !other.is_array() => match items.as_slice() {
-                [only] if !other.is_object() || only.is_object() => self.value(only, other, at),
+                [only] if !other.is_object() || only.is_object() => {
+                    let place = self.item(at);
+                    self.below(Step::Item(0), |walk| walk.value(only, other, place));
+                }
                 _ => self.documents(desired, observed, at),
             },
             (other, Value::Array(items)) => match items.as_slice() {
@@ -289,6 +292,7 @@ impl<'a> Walk<'a> {
         match scalar::judge(self, (desired, observed), at) {
             scalar::Judgment::Same => {}
             scalar::Judgment::Unknown => self.unknown("unresolved"),
+            scalar::Judgment::Withheld => self.unknown("write_only"),
             scalar::Judgment::Different => self.documents(desired, observed, at),
         }
     }
@@ -296,6 +300,9 @@ impl<'a> Walk<'a> {
     /// Compares two values one of which may be a document written as text.
     fn documents(&mut self, desired: &'a Value, observed: &'a Value, at: Place) {
         if at.whole && policy::same_principal(self.name(), desired, observed) {
+            return;
+        }
+        if list::is_tags(self.name()) && list::same_tags(desired, observed) {
             return;
         }
         let parsed = (scalar::document(desired), scalar::document(observed));
@@ -412,9 +419,14 @@ fn synonym(name: &str) -> Option<&'static str> {
     OPERATORS.iter().find(|(_, new)| *new == name).map(|(old, _)| *old)
 }
 
-/// Returns whether a declared value stands for one that could not be resolved.
+/// Returns whether a declared value stands for one that could not be resolved: marked so, or looked up by the provider
+/// when it is applied.
 pub(super) fn is_unresolved(value: &Value) -> bool {
-    matches!(value, Value::Object(map) if map.len() == 1 && map.get("$unknown") == Some(&Value::Bool(true)))
+    match value {
+        Value::Object(map) => map.len() == 1 && map.get("$unknown") == Some(&Value::Bool(true)),
+        Value::String(text) => text.starts_with("{{resolve:") || text.starts_with("resolve:ssm:"),
+        _ => false,
+    }
 }
 
 /// Returns whether a value says no more than its absence does.

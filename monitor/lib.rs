@@ -11,6 +11,7 @@
 
 pub mod collect;
 pub mod config;
+pub mod desired;
 pub mod http_client;
 pub mod notify;
 pub mod remediate;

@@ -1,0 +1,648 @@
+//! Desired state at one revision of a Git repository: which file asks for what.
+//!
+//! Reading is all or nothing: a file that is ours and broken refuses its whole revision, and whoever asked keeps the
+//! last good one. Comparing with what is observed is not done here.
+
+use std::collections::{BTreeMap, HashMap};
+use std::error::Error;
+use std::path::Path;
+use std::sync::Arc;
+
+use driftwarden_core::resource::{Desired, Kind, Origin, Provider, Touched};
+use gix::ObjectId;
+use jiff::SignedDuration;
+use parking_lot::Mutex;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::desired::file::File;
+use crate::desired::git::{Entry, Fetched, Objects, Past, Repository};
+use crate::desired::kubernetes::{Definitions, Object};
+
+pub mod cloudformation;
+pub mod file;
+#[cfg(test)]
+mod fixture;
+pub mod git;
+pub mod kubernetes;
+pub mod manifest;
+pub mod yaml;
+
+/// Parsed files that are remembered.
+const MAX_PARSED: usize = 50_000;
+
+/// One source of desired state.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where it is kept.
+    pub git: git::Config,
+    /// Names of the clouds that it speaks for.
+    #[serde(default)]
+    pub clouds: Vec<Arc<str>>,
+    /// What to say of resources that it does not declare.
+    #[serde(default)]
+    pub unmanaged: Unmanaged,
+    /// Which stack each CloudFormation template is deployed as.
+    #[serde(default)]
+    pub stacks: Vec<StackConfig>,
+    /// When a revision that declares less than the one before is held.
+    #[serde(default)]
+    pub shrink: Shrink,
+}
+
+/// What to say of resources that no source declares.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unmanaged {
+    /// Report those whose kind is declared in their scope.
+    #[default]
+    DeclaredKinds,
+    /// Report all.
+    Report,
+    /// Report none.
+    Ignore,
+}
+
+/// A CloudFormation template and the stack that it becomes.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StackConfig {
+    /// Glob of the template's path in the repository.
+    pub file: String,
+    /// Name of the stack.
+    pub stack: Arc<str>,
+    /// Account that it is deployed in; any of the source's clouds if not given.
+    #[serde(default)]
+    pub account: Option<Arc<str>>,
+    /// Region that it is deployed in.
+    #[serde(default)]
+    pub region: Option<Arc<str>>,
+    /// Values of parameters, before those of the deployed stack.
+    #[serde(default)]
+    pub parameters: BTreeMap<String, String>,
+}
+
+/// When a revision that declares less than the one before is held as suspect (I4).
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Shrink {
+    /// More than this share of a scope's resources is gone.
+    pub percent: u8,
+    /// More than this many resources of a scope are gone.
+    pub count: usize,
+    /// A revision that is accepted although it shrinks: its id, or the beginning of it.
+    pub accept: Option<String>,
+}
+
+impl Default for Shrink {
+    fn default() -> Self {
+        Self { percent: 20, count: 50, accept: None }
+    }
+}
+
+/// Why desired state could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum DesiredError {
+    /// The configuration cannot be used.
+    #[error("invalid configuration of desired state: {why}")]
+    Config {
+        /// What is wrong and what to do.
+        why: String,
+    },
+    /// The repository could not be reached or read.
+    #[error("failed to {action}")]
+    Repository {
+        /// What was being done.
+        action: String,
+        /// What happened.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// The revision is not one that is read.
+    #[error("invalid revision: {why}")]
+    Limit {
+        /// What is wrong.
+        why: String,
+    },
+    /// A file is broken, and with it the revision.
+    #[error("invalid file `{file}`, line {line}, column {column}: {why}")]
+    File {
+        /// Path in the repository.
+        file: Arc<str>,
+        /// Line, from 1.
+        line: u32,
+        /// Column, from 1.
+        column: u32,
+        /// What is wrong.
+        why: String,
+        /// What to do.
+        hint: Option<&'static str>,
+    },
+    /// Two places declare the same resource.
+    #[error("invalid revision: {what} is declared twice, in {first} and {second}")]
+    Twice {
+        /// The resource.
+        what: String,
+        /// File and line of the one.
+        first: String,
+        /// File and line of the other.
+        second: String,
+    },
+}
+
+impl DesiredError {
+    /// Returns what a user could do.
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::File { hint, .. } => *hint,
+            Self::Twice { .. } => Some("remove one, or give them different accounts or regions"),
+            Self::Config { .. } | Self::Repository { .. } | Self::Limit { .. } => None,
+        }
+    }
+}
+
+/// Something in a revision that declares nothing, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Skipped {
+    /// Path in the repository.
+    pub file: Arc<str>,
+    /// Line, from 1.
+    pub line: u32,
+    /// Why.
+    pub reason: Arc<str>,
+}
+
+/// What a source declares at one revision.
+#[derive(Debug)]
+pub struct DesiredSet {
+    /// Name of the source.
+    pub source: Arc<str>,
+    /// The commit.
+    pub revision: Arc<str>,
+    /// Resources that are declared as they are.
+    pub resources: Vec<Desired>,
+    /// What declares nothing, and why.
+    pub skipped: Vec<Skipped>,
+    /// Every file, for templates.
+    files: Vec<Arc<File>>,
+}
+
+/// Parsed files, by path and content.
+type Parsed = HashMap<(Arc<str>, ObjectId), Arc<File>>;
+
+/// A source of desired state: its repository and what was parsed of it.
+#[derive(Debug)]
+pub struct Source {
+    config: Config,
+    repository: Repository,
+    parsed: Mutex<Parsed>,
+}
+
+/// What a resource was declared as before.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Earlier {
+    /// The commit that declared it so.
+    pub past: Past,
+    /// What it declared; nothing if it did not declare the resource.
+    pub attributes: Option<Value>,
+}
+
+/// How many earlier declarations are looked at, and how far back.
+#[derive(Debug, Clone, Copy)]
+pub struct Reach {
+    /// Commits.
+    pub commits: usize,
+    /// Time before the commit that is in force.
+    pub within: SignedDuration,
+}
+
+impl Default for Reach {
+    fn default() -> Self {
+        Self { commits: 20, within: SignedDuration::from_hours(90 * 24) }
+    }
+}
+
+impl Source {
+    /// Returns the source of that configuration. A clone is kept below `cache`. Nothing is read or fetched yet.
+    pub fn open(config: Config, cache: &Path) -> Result<Self, DesiredError> {
+        let repository = Repository::open(config.git.clone(), cache)?;
+        Ok(Self { config, repository, parsed: Mutex::default() })
+    }
+
+    /// Returns the configuration.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Fetches and returns the commit that is current now. Blocks.
+    pub fn fetch(&self, previous: Option<&str>) -> Result<Fetched, DesiredError> {
+        self.repository.fetch(previous)
+    }
+
+    /// Returns the commit that `text` names. Blocks.
+    pub fn resolve(&self, text: &str) -> Result<Arc<str>, DesiredError> {
+        self.repository.resolve(text)
+    }
+
+    /// Reads everything that is declared at a revision. Blocks.
+    pub fn load(&self, revision: &str) -> Result<DesiredSet, DesiredError> {
+        let objects = self.repository.read()?;
+        let listing = objects.list(revision)?;
+        let mut skipped = listing.skipped;
+        let files = self.files(&objects, listing.files, &mut skipped)?;
+        DesiredSet::new(Arc::clone(&self.config.name), revision.into(), files, skipped)
+    }
+
+    /// Returns who last changed what is declared of a resource, and when. Blocks.
+    pub fn touched(&self, desired: &Desired) -> Result<Option<Touched>, DesiredError> {
+        let objects = self.repository.read()?;
+        let path = &desired.origin.file;
+        let body = |id: ObjectId| -> Result<Option<Body<'_>>, DesiredError> {
+            let Some(entry) = objects.file(id, path)? else { return Ok(None) };
+            // A file that is broken in some old commit declared nothing there.
+            let Ok(file) = self.parse(&objects, &entry) else { return Ok(None) };
+            Ok(Some(Body { file, desired }))
+        };
+        objects.last_change(&desired.origin.revision, body)
+    }
+
+    /// Returns what was declared of a resource before, newest first. Blocks.
+    pub fn earlier(&self, desired: &Desired, reach: Reach) -> Result<Vec<Earlier>, DesiredError> {
+        let objects = self.repository.read()?;
+        let past = objects.earlier(&desired.origin.revision, reach.commits, reach.within)?;
+        let mut found = Vec::new();
+        for past in past {
+            let listing = objects.list(&past.revision)?;
+            // What was refused then was never in force.
+            let Ok(files) = self.files(&objects, listing.files, &mut Vec::new()) else { continue };
+            let definitions = definitions(&files);
+            let attributes = files.iter().find_map(|file| attributes(file, desired, &definitions));
+            found.push(Earlier { past, attributes });
+        }
+        Ok(found)
+    }
+
+    fn files(
+        &self,
+        objects: &Objects<'_>,
+        entries: Vec<Entry>,
+        skipped: &mut Vec<Skipped>,
+    ) -> Result<Vec<Arc<File>>, DesiredError> {
+        let charts = charts(&entries);
+        let mut files = Vec::new();
+        for entry in entries {
+            if charts.iter().any(|chart| entry.path.starts_with(chart)) {
+                let reason = "a template, which must be rendered first".into();
+                skipped.push(Skipped { file: entry.path, line: 1, reason });
+                continue;
+            }
+            files.push(self.parse(objects, &entry)?);
+        }
+        Ok(files)
+    }
+
+    fn parse(&self, objects: &Objects<'_>, entry: &Entry) -> Result<Arc<File>, DesiredError> {
+        let key = (Arc::clone(&entry.path), entry.blob);
+        if let Some(file) = self.parsed.lock().get(&key) {
+            return Ok(Arc::clone(file));
+        }
+        let file = Arc::new(file::read(&entry.path, &objects.content(entry)?)?);
+        let mut parsed = self.parsed.lock();
+        if parsed.len() >= MAX_PARSED {
+            parsed.clear();
+        }
+        parsed.insert(key, Arc::clone(&file));
+        Ok(file)
+    }
+}
+
+/// Resources of a revision, counted by scope.
+pub type Counts = BTreeMap<String, usize>;
+
+/// What is to be done with a new revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Guarded {
+    /// It is put in force.
+    Accept,
+    /// It is held, and the last accepted one stays in force until somebody accepts this one.
+    Suspect {
+        /// What is suspicious.
+        why: String,
+    },
+}
+
+/// Judges a revision that declares `next` after one that declared `previous` (I4).
+///
+/// One resource less is never suspect, except the last one.
+pub fn guard(previous: &Counts, next: &Counts, limits: &Shrink) -> Guarded {
+    for (scope, &before) in previous {
+        let after = next.get(scope).copied().unwrap_or(0);
+        let gone = before.saturating_sub(after);
+        let too_many = gone > limits.count || gone > 1 && gone * 100 > before * usize::from(limits.percent);
+        if too_many || after == 0 && before > 0 {
+            return Guarded::Suspect { why: format!("{gone} of {before} resources of {scope} are gone") };
+        }
+    }
+    Guarded::Accept
+}
+
+impl Shrink {
+    /// Returns whether the configuration accepts a revision by name.
+    pub fn accepts(&self, revision: &str) -> bool {
+        self.accept.as_deref().is_some_and(|accepted| accepted.len() >= 7 && revision.starts_with(accepted))
+    }
+}
+
+/// What one file says of one resource; equal when it says the same.
+struct Body<'a> {
+    file: Arc<File>,
+    desired: &'a Desired,
+}
+
+impl Body<'_> {
+    fn attributes(&self) -> Option<&Desired> {
+        let same = |other: &Desired| other.provider == self.desired.provider && other.kind == self.desired.kind;
+        let plain = self.file.plain.iter().find(|other| same(other) && other.name == self.desired.name);
+        let object = |object: &&Object| same(&object.desired) && object.may_be(self.desired.name.as_deref());
+        plain.or_else(|| self.file.objects.iter().find(object).map(|object| &object.desired))
+    }
+}
+
+impl PartialEq for Body<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        let content =
+            |body: &Self| body.attributes().map(|desired| (desired.labels.clone(), desired.attributes.clone()));
+        Arc::ptr_eq(&self.file, &other.file) || content(self) == content(other)
+    }
+}
+
+/// Returns what a file declared of a resource.
+fn attributes(file: &File, desired: &Desired, definitions: &Definitions) -> Option<Value> {
+    let same = |other: &Desired| {
+        other.provider == desired.provider
+            && other.kind == desired.kind
+            && other.account == desired.account
+            && other.region == desired.region
+    };
+    let plain = file.plain.iter().find(|other| same(other) && other.name == desired.name);
+    let object = || {
+        let mut objects = file.objects.iter().filter(|object| same(&object.desired));
+        objects.find(|object| object.name(definitions) == desired.name).map(|object| &object.desired)
+    };
+    plain.or_else(object).map(|found| found.attributes.clone())
+}
+
+/// Returns the folders of templates of charts.
+fn charts(entries: &[Entry]) -> Vec<String> {
+    let chart = |entry: &Entry| entry.path.strip_suffix("Chart.yaml").map(|folder| format!("{folder}templates/"));
+    entries.iter().filter_map(chart).collect()
+}
+
+fn definitions(files: &[Arc<File>]) -> Definitions {
+    files.iter().flat_map(|file| &file.objects).filter_map(Object::defines).collect()
+}
+
+impl DesiredSet {
+    fn new(
+        source: Arc<str>,
+        revision: Arc<str>,
+        files: Vec<Arc<File>>,
+        mut skipped: Vec<Skipped>,
+    ) -> Result<Self, DesiredError> {
+        let definitions = definitions(&files);
+        let origin =
+            |origin: &Origin| Origin { source: Arc::clone(&source), revision: Arc::clone(&revision), ..origin.clone() };
+        let mut resources = Vec::new();
+        for file in &files {
+            skipped.extend(file.skipped.iter().cloned());
+            let plain = file.plain.iter().map(|desired| (desired, desired.name.clone()));
+            let objects = file.objects.iter().map(|object| (&object.desired, object.name(&definitions)));
+            resources.extend(plain.chain(objects).map(|(d, name)| Desired {
+                name,
+                origin: origin(&d.origin),
+                ..d.clone()
+            }));
+        }
+        check_unique(&resources)?;
+        Ok(Self { source, revision, resources, skipped, files })
+    }
+
+    /// Returns how many resources are declared, by scope.
+    pub fn counts(&self) -> Counts {
+        let mut counts = Counts::new();
+        for desired in &self.resources {
+            let part = |part: &Option<Arc<str>>| part.as_deref().unwrap_or("*").to_owned();
+            let scope = format!("{}://{}/{}", desired.provider, part(&desired.account), part(&desired.region));
+            *counts.entry(scope).or_default() += 1;
+        }
+        for template in self.templates() {
+            *counts.entry(format!("template `{}`", template.file)).or_default() += template.resources.len();
+        }
+        counts
+    }
+
+    /// Returns the CloudFormation templates.
+    pub fn templates(&self) -> impl Iterator<Item = &cloudformation::Template> {
+        self.files.iter().flat_map(|file| &file.templates)
+    }
+}
+
+fn check_unique(resources: &[Desired]) -> Result<(), DesiredError> {
+    let mut seen = HashMap::<(Provider, &Kind, Option<&str>, Option<&str>, Option<&str>), &Desired>::new();
+    for desired in resources {
+        let (account, region) = (desired.account.as_deref(), desired.region.as_deref());
+        let key = (desired.provider, &desired.kind, desired.name.as_deref(), account, region);
+        if let Some(first) = seen.insert(key, desired) {
+            let what = format!("`{}` `{}`", desired.kind, desired.name.as_deref().unwrap_or_default());
+            return Err(DesiredError::Twice { what, first: place(first), second: place(desired) });
+        }
+    }
+    Ok(())
+}
+
+fn place(desired: &Desired) -> String {
+    format!("`{}` line {}", desired.origin.file, desired.origin.line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::fixture::{Fixture, START};
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    const A: &str = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {k: one}\n";
+
+    fn bucket(name: &str, status: &str) -> String {
+        format!(
+            "apiVersion: driftwarden.dev/v1\nkind: AWS::S3::Bucket\nmetadata: {{name: {name}}}\nspec: {{Status: {status}}}\n"
+        )
+    }
+
+    /// Answers with `kind name file:line` of everything declared in the files.
+    fn declared(files: &[(&str, &str)]) -> Result<Vec<String>, DesiredError> {
+        let fixture = Fixture::new();
+        let revision = fixture.commit(files);
+        let set = fixture.source().load(&revision)?;
+        let line = |d: &Desired| {
+            assert_eq!((&*d.origin.source, &*d.origin.revision), ("infra", &*revision));
+            format!("{} {} {}:{}", d.kind, d.name.as_deref().unwrap_or("?"), d.origin.file, d.origin.line)
+        };
+        Ok(set.resources.iter().map(line).collect())
+    }
+
+    #[test]
+    fn everything_in_the_folder_is_read() {
+        let b = bucket("b", "on");
+        let got = declared(&[
+            ("a.yaml", A),
+            ("x/y/b.yml", &format!("---\n{b}---\n{}", A.replace("name: a", "name: c"))),
+            ("README.md", "#"),
+        ]);
+        assert_eq!(
+            got.unwrap(),
+            ["ConfigMap default/a a.yaml:1", "AWS::S3::Bucket b x/y/b.yml:2", "ConfigMap default/c x/y/b.yml:7"]
+        );
+    }
+
+    #[test]
+    fn only_the_configured_folder_is_read() {
+        let fixture = Fixture::new();
+        let revision = fixture.commit(&[("a.yaml", "]"), ("prod/a.yaml", A), ("prod2/a.yaml", "]")]);
+        let load = |path: &str| {
+            let mut config = fixture.config();
+            path.clone_into(&mut config.git.path);
+            Source::open(config, fixture.path())?.load(&revision)
+        };
+        assert_eq!(load("prod").unwrap().resources.len(), 1);
+        assert_eq!(load("prod/").unwrap().resources.len(), 1);
+        assert_eq!(load("prod/a.yaml").unwrap().resources.len(), 1);
+        assert!(load("staging").unwrap_err().to_string().contains("there is no `staging`"));
+        for path in ["../x", "/etc", "a/../b", "."] {
+            assert!(matches!(load(path), Err(DesiredError::Config { .. })), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_definition_in_another_file_decides_about_namespaces() {
+        let definition = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nmetadata: {name: things.x.io}\nspec: {group: x.io, scope: Namespaced, names: {kind: Thing}}\n";
+        let thing = "apiVersion: x.io/v1\nkind: Thing\nmetadata: {name: t}\n";
+        let names = |files: &[(&str, &str)]| declared(files).unwrap().pop().unwrap();
+        assert_eq!(names(&[("z.yaml", thing)]), "x.io/Thing t z.yaml:1");
+        assert_eq!(names(&[("d.yaml", definition), ("z.yaml", thing)]), "x.io/Thing default/t z.yaml:1");
+    }
+
+    #[test]
+    fn one_bad_file_refuses_the_revision() {
+        let files: Vec<_> =
+            (0..50).map(|n| (format!("{n}.yaml"), A.replace("name: a", &format!("name: a{n}")))).collect();
+        let mut files: Vec<_> = files.iter().map(|(path, content)| (path.as_str(), content.as_str())).collect();
+        assert_eq!(declared(&files).unwrap().len(), 50);
+        files[20].1 = "apiVersion: v1\nkind: [";
+        assert!(declared(&files).unwrap_err().to_string().starts_with("invalid file `20.yaml`, line 2"));
+    }
+
+    #[test]
+    fn two_declarations_of_one_resource_are_refused() {
+        let error = declared(&[("a.yaml", A), ("b/c.yaml", &format!("x: 1\n---\n{A}"))]).unwrap_err();
+        let want =
+            "invalid revision: `ConfigMap` `default/a` is declared twice, in `a.yaml` line 1 and `b/c.yaml` line 3";
+        assert_eq!(error.to_string(), want);
+    }
+
+    #[test]
+    fn templates_of_charts_are_skipped() {
+        let files = [
+            ("c/Chart.yaml", "apiVersion: v2\nname: c"),
+            ("c/templates/a.yaml", A),
+            ("c/values.yaml", "a: 1"),
+            ("d.yaml", A),
+        ];
+        assert_eq!(declared(&files).unwrap(), ["ConfigMap default/a d.yaml:1"]);
+    }
+
+    #[test]
+    fn who_touched_a_resource_is_who_changed_it_not_who_changed_its_file() {
+        let fixture = Fixture::new();
+        let (b1, b2) = (bucket("b", "one"), bucket("b", "two"));
+        let with = |text: &str| fixture.commit(&[("x/a.yaml", text), ("z.txt", text)]);
+        with(&format!("{A}---\n{b1}"));
+        let second = with(&format!("{A}---\n{b2}"));
+        let third = with(&format!("{}---\n{b2}", A.replace("one", "two")));
+        let last = with(&format!("# moved down\n{}---\n{b2}", A.replace("one", "two")));
+        let source = fixture.source();
+        let set = source.load(&last).unwrap();
+        let touched = |kind: &str| {
+            let desired = set.resources.iter().find(|d| d.kind.as_str() == kind).unwrap();
+            source.touched(desired).unwrap().unwrap()
+        };
+        assert_eq!(touched("AWS::S3::Bucket").commit, second.into());
+        let map = touched("ConfigMap");
+        assert_eq!((map.commit, &*map.author), (third.into(), "author3 <author3@example.com>"));
+        assert_eq!(map.at, Timestamp::from_second(START + 2 * 3600).unwrap());
+    }
+
+    #[test]
+    fn earlier_declarations_come_newest_first() {
+        let fixture = Fixture::new();
+        fixture.commit(&[("other.yaml", A)]);
+        let (one, two, three) = (bucket("b", "one"), bucket("b", "two"), bucket("b", "three"));
+        let first = fixture.commit(&[("b.yaml", &one)]);
+        fixture.commit(&[("b.yaml", &two)]);
+        let broken = fixture.commit(&[("b.yaml", "apiVersion: [")]);
+        let moved = fixture.commit(&[("c/b.yaml", &two)]);
+        let current = fixture.commit(&[("b.yaml", &three)]);
+        let source = fixture.source();
+        let set = source.load(&current).unwrap();
+        let earlier = |reach| source.earlier(&set.resources[0], reach).unwrap();
+        let got = earlier(Reach::default());
+        let attributes: Vec<_> = got.iter().map(|e| e.attributes.clone()).collect();
+        let (one, two) = (json!({"Status": "one"}), json!({"Status": "two"}));
+        assert_eq!(attributes, [Some(two.clone()), Some(two), Some(one), None]);
+        assert_eq!((&*got[0].past.revision, &*got[2].past.revision), (&*moved, &*first));
+        assert!(got.iter().all(|e| *e.past.revision != *broken));
+        assert_eq!(earlier(Reach { commits: 1, ..Reach::default() }).len(), 1);
+        assert_eq!(earlier(Reach { within: SignedDuration::from_hours(1), ..Reach::default() }).len(), 1);
+    }
+
+    #[test]
+    fn a_revision_that_shrinks_is_suspect() {
+        let counts = |n| Counts::from([("aws://*/*".to_owned(), n)]);
+        for (before, after, suspect) in [
+            (10, 10, false),
+            (10, 20, false),
+            (10, 8, false),
+            (10, 7, true),
+            (1, 0, true),
+            (3, 2, false),
+            (1000, 951, false),
+            (1000, 949, true),
+            (0, 0, false),
+        ] {
+            let got = guard(&counts(before), &counts(after), &Shrink::default());
+            assert_eq!(matches!(got, Guarded::Suspect { .. }), suspect, "{before} -> {after}");
+        }
+        assert!(matches!(guard(&counts(2), &Counts::new(), &Shrink::default()), Guarded::Suspect { .. }));
+        let shrink = Shrink { accept: Some("0123456".into()), ..Shrink::default() };
+        assert!(shrink.accepts("0123456789") && !shrink.accepts("1234567"));
+    }
+
+    #[test]
+    fn configuration_is_read_as_documented() {
+        let config: Config = serde_json::from_value(json!({
+            "name": "infra", "clouds": ["prod"], "unmanaged": "report",
+            "git": {"url": "https://git.example/infra.git", "ref": "main", "path": "prod", "every": "1m",
+                    "username": "u", "password": "${env:P}"},
+            "stacks": [{"file": "*.yaml", "stack": "s", "region": "eu-west-1", "parameters": {"A": "b"}}],
+            "shrink": {"percent": 50}
+        }))
+        .unwrap();
+        assert_eq!(config.git.every, SignedDuration::from_mins(1));
+        assert_eq!((config.shrink.percent, config.shrink.count), (50, 50));
+        assert!(serde_json::from_value::<Config>(json!({"name": "x", "git": {"url": "u", "refs": "x"}})).is_err());
+    }
+}

@@ -3,7 +3,13 @@
 //! One transaction saves what a scan saw *and* what follows from it (I11), so that nothing is told that was not saved and
 //! nothing is saved that is not told. A store decides nothing: it keeps, and it refuses what contradicts what it has.
 
+#[cfg(test)]
+mod conformance;
+mod form;
+mod sqlite;
+
 use std::fmt;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use driftwarden_core::decide::Action;
@@ -40,10 +46,10 @@ pub enum StoreError {
         path: String,
     },
     /// The database is damaged. It is left as it is, and nothing is started in its place (I13).
-    #[error("failed to trust the database `{path}`: {why}")]
+    #[error("failed to trust {what}: {why}")]
     Damaged {
-        /// Path of the file.
-        path: String,
+        /// Which database.
+        what: String,
         /// What is wrong with it.
         why: String,
     },
@@ -452,4 +458,12 @@ pub struct Outcome<'a> {
     pub detail: &'a str,
     /// When.
     pub at: Timestamp,
+}
+
+/// Opens the memory, or refuses; never starts an empty one where there is a file that it cannot trust.
+pub async fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
+    let Some(path) = config.url.strip_prefix("sqlite://").filter(|path| !path.is_empty()) else {
+        return Err(StoreError::Url);
+    };
+    Ok(Arc::new(sqlite::Sqlite::open(path.as_ref()).await?))
 }

@@ -10,12 +10,12 @@
 //! Everything between `normalize` and `decide` is in the crate `driftwarden-core`.
 
 pub mod collect;
-pub mod config;
 pub mod desired;
 pub mod http_client;
 pub mod notify;
 pub mod remediate;
 pub mod scan;
+pub mod schedule;
 pub mod secret;
 pub mod store;
 pub mod telemetry;

@@ -15,7 +15,7 @@ use driftwarden_core::finding::{
     self, Cause, Confirmation, Evidence, Finding, Fingerprint, Hold, Phase, Sighting, Step, Subject, Transition,
 };
 use driftwarden_core::priority::{self, Weights};
-use driftwarden_core::resource::{Gap, Kind, Scope};
+use driftwarden_core::resource::{Gap, Kind, Scope, Touched};
 use driftwarden_core::rule::RuleSet;
 use driftwarden_core::schema::Schema;
 use driftwarden_core::snapshot::{ItemText, Lens, Look, Sights, Snapshot};
@@ -48,10 +48,19 @@ pub struct Policy {
 }
 
 /// What Git said earlier of a resource.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Past {
+    /// The earlier declarations, newest first.
+    pub earlier: Vec<Earlier>,
+    /// The last commit that touched the declaration in force.
+    pub touched: Option<Touched>,
+}
+
+/// Who knows what Git said earlier.
 #[async_trait]
 pub trait History: Send + Sync {
-    /// Returns the earlier declarations of the resource of that evidence, newest first.
-    async fn earlier(&self, scope: &Scope, evidence: &Evidence) -> anyhow::Result<Vec<Earlier>>;
+    /// Returns what Git said earlier of the resource of that evidence.
+    async fn past(&self, scope: &Scope, evidence: &Evidence) -> anyhow::Result<Past>;
 }
 
 /// Everything that one pass over one scope needs.
@@ -188,6 +197,9 @@ fn inherit(mut evidence: Evidence, known: &BTreeMap<Fingerprint, Finding>) -> Ev
         evidence.cause = before.evidence.cause;
     }
     evidence.actor = evidence.actor.or_else(|| before.evidence.actor.clone());
+    if let (Some(origin), Some(before)) = (&mut evidence.origin, &before.evidence.origin) {
+        origin.touched = origin.touched.take().or_else(|| before.touched.clone());
+    }
     evidence
 }
 
@@ -234,15 +246,29 @@ async fn confirm_one(pass: &Pass<'_>, suspicion: &Evidence, now: Timestamp) -> a
     };
     let Some(mut evidence) = pass.lens().look_again(suspicion, text)? else { return Ok(None) };
     evidence.actor = evidence.actor.or_else(|| suspicion.actor.clone());
-    evidence.cause = match (suspicion.cause, &evidence.subject) {
+    explain(pass, &mut evidence, (suspicion.cause, text), now).await?;
+    Ok(Some(evidence))
+}
+
+/// Finds out who touched the declaration last, and whether what was read is what an earlier one asked for.
+async fn explain(
+    pass: &Pass<'_>,
+    evidence: &mut Evidence,
+    (known, text): (Cause, Option<&str>),
+    now: Timestamp,
+) -> anyhow::Result<()> {
+    let past = pass.history.past(pass.scope, evidence).await?;
+    evidence.cause = match (known, &evidence.subject) {
         (Cause::Unknown, Subject::Drift(drift)) => {
-            let earlier = pass.history.earlier(pass.scope, &evidence).await?;
             let equals = |desired: &_| text.is_some_and(|text| pass.lens().is_as(desired, &evidence.resource, text));
-            cause::cause(*drift, &earlier, equals, (pass.policy.rollout, now))
+            cause::cause(*drift, &past.earlier, equals, (pass.policy.rollout, now))
         }
         (known, _) => known,
     };
-    Ok(Some(evidence))
+    if let Some(origin) = &mut evidence.origin {
+        origin.touched = past.touched;
+    }
+    Ok(())
 }
 
 /// Advances every finding that was seen or known by this look.

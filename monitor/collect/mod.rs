@@ -3,12 +3,59 @@
 //! A collector does no business logic. It reads kind by kind to the end and says so, or says why it could not: a failure
 //! is a gap, never an absence (I1), and what was read before it is kept.
 
+use std::fmt;
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use driftwarden_core::resource::{Depth, Gap, GapReason, Kind, ResourceId, Scope};
+use jiff::SignedDuration;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 pub mod inventory;
 pub mod kubernetes;
+
+/// Every type of cloud.
+pub const COLLECTORS: &[CollectorType] = &[CollectorType::of::<kubernetes::Config>("kubernetes")];
+
+/// One type of cloud.
+#[derive(Debug)]
+pub struct CollectorType {
+    /// The word under `type` in the configuration.
+    pub word: &'static str,
+    /// Returns the configuration that a value (without its `type`) says.
+    pub parse: fn(&Value) -> Result<Arc<dyn CloudConfig>, ParseError>,
+    /// Returns the JSON schema of the configuration.
+    pub schema: fn(&mut SchemaGenerator) -> Schema,
+}
+
+/// What does not fit, and where.
+pub type ParseError = serde_path_to_error::Error<serde_json::Error>;
+
+impl CollectorType {
+    const fn of<T: CloudConfig + DeserializeOwned + JsonSchema + 'static>(word: &'static str) -> Self {
+        Self { word, parse: parse::<T>, schema: T::json_schema }
+    }
+}
+
+fn parse<T: CloudConfig + DeserializeOwned + 'static>(value: &Value) -> Result<Arc<dyn CloudConfig>, ParseError> {
+    let config: T = serde_path_to_error::deserialize(value)?;
+    Ok(Arc::new(config))
+}
+
+/// The configuration of one cloud.
+pub trait CloudConfig: fmt::Debug + Send + Sync {
+    /// Returns the name that the rest of the configuration uses.
+    fn name(&self) -> &str;
+
+    /// Returns how often it is scanned, if the configuration says so.
+    fn every(&self) -> Option<SignedDuration>;
+
+    /// Returns what reads the cloud. Contacts nobody; what can be known to be wrong is an error.
+    fn build(&self) -> Result<Arc<dyn Collector>, CollectError>;
+}
 
 /// One item of a page: the provider's own JSON, not yet parsed.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -92,14 +92,34 @@ impl Document {
     /// Returns the part of the document at a pointer as a `T`, null where there is nothing.
     pub(super) fn part<T: DeserializeOwned>(&self, pointer: &str) -> Result<T, Complaint> {
         let value = self.value.pointer(pointer).unwrap_or(&Value::Null);
-        serde_path_to_error::deserialize(value).map_err(|error| {
-            let inner = pointer_of(error.path());
-            self.explain(&format!("{pointer}{inner}"), &error.into_inner().to_string())
-        })
+        serde_path_to_error::deserialize(value).map_err(|error| self.explain(pointer, error))
+    }
+
+    /// Returns the pointer, at or below `section`, of the first key or text that stands in backticks in a message:
+    /// the parts quote what is wrong, and need not know where it is written.
+    pub(super) fn locate(&self, section: &str, message: &str) -> String {
+        let quoted = message.split('`').skip(1).step_by(2);
+        let found = quoted.filter_map(|word| self.find(section, word)).next();
+        found.unwrap_or_else(|| section.to_owned())
+    }
+
+    fn find(&self, section: &str, word: &str) -> Option<String> {
+        let inside = self.positions.keys().filter(|pointer| pointer.starts_with(section));
+        let says = |pointer: &&String| {
+            let is_key = pointer.rsplit('/').next() == Some(word);
+            is_key || self.value.pointer(pointer).and_then(Value::as_str) == Some(word)
+        };
+        inside.into_iter().find(says).cloned()
+    }
+
+    /// Returns what serde says of the part at `pointer`.
+    pub(super) fn explain(&self, pointer: &str, error: serde_path_to_error::Error<serde_json::Error>) -> Complaint {
+        let inner = pointer_of(error.path());
+        self.put(&format!("{pointer}{inner}"), &error.into_inner().to_string())
     }
 
     /// Turns serde's words into ours: the line of the key itself, and the nearest known key as a hint.
-    fn explain(&self, pointer: &str, message: &str) -> Complaint {
+    fn put(&self, pointer: &str, message: &str) -> Complaint {
         if let Some((key, known)) = unknown_field(message) {
             let pointer =
                 if pointer.ends_with(&format!("/{key}")) { pointer.to_owned() } else { format!("{pointer}/{key}") };

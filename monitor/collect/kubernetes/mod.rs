@@ -20,7 +20,7 @@ use serde::Deserialize;
 use self::client::{Client, Entry, Failure};
 use self::discovery::{Discovery, Known, Served};
 use self::list::{Hidden, Listing, Stop};
-use super::{CollectError, Collector, Read, Reading, Sink, Wanted};
+use super::{CloudConfig, CollectError, Collector, Read, Reading, Sink, Wanted};
 
 mod client;
 mod discovery;
@@ -82,6 +82,20 @@ pub struct Config {
     #[serde(default = "default_requests_per_second")]
     #[schemars(range(min = 0.1, max = 1000.0))]
     pub requests_per_second: f64,
+}
+
+impl CloudConfig for Config {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn every(&self) -> Option<SignedDuration> {
+        self.every
+    }
+
+    fn build(&self) -> Result<Arc<dyn Collector>, CollectError> {
+        Ok(Arc::new(Kubernetes::new(self.clone())?))
+    }
 }
 
 fn default_requests_per_second() -> f64 {

@@ -23,6 +23,7 @@ pub struct Expected {
     kinds: BTreeMap<Kind, ExpectedKind>,
     unmanaged: Option<Unmanaged>,
     clashes: Vec<Clash>,
+    doubts: Vec<String>,
 }
 
 /// One resource that Git declares twice.
@@ -58,6 +59,18 @@ impl Expected {
         expected
     }
 
+    /// Adds what Git asks for and nobody could read. While there is any of it, nothing is unmanaged and no drift that was
+    /// known is over: an expectation that was not read is not an empty one.
+    #[must_use]
+    pub fn doubting(self, doubts: Vec<String>) -> Self {
+        Self { doubts, ..self }
+    }
+
+    /// Returns what Git asks for and nobody could read, for people.
+    pub fn doubts(&self) -> &[String] {
+        &self.doubts
+    }
+
     /// Returns what is asked of one kind.
     pub fn kind(&self, kind: &Kind) -> Option<&ExpectedKind> {
         self.kinds.get(kind)
@@ -85,6 +98,9 @@ impl Expected {
 
     /// Returns whether an undeclared resource of `kind` is drift.
     pub fn reports_unmanaged(&self, kind: &Kind) -> bool {
+        if !self.doubts.is_empty() {
+            return false;
+        }
         match self.unmanaged {
             None | Some(Unmanaged::Ignore) => false,
             // Where Git declares a resource whose name nobody knows yet, any undeclared one might be it.

@@ -46,6 +46,9 @@ struct Seen {
 
 const UNDECLARED: u32 = u32::MAX;
 
+/// Stands for a kind in a gap of what Git asks for.
+const DESIRED_STATE: &str = "(desired state)";
+
 impl Snapshot {
     /// Returns how many resources are remembered.
     pub fn len(&self) -> usize {
@@ -338,7 +341,12 @@ impl<'a> Look<'a> {
     /// Ends the look.
     pub fn finish(mut self) -> Sights {
         self.note_unread_kinds();
-        let mut sights = Sights { is_blind: self.gaps.iter().any(|gap| gap.kind.is_none()), ..Sights::default() };
+        self.note_doubts();
+        let mut sights = Sights {
+            is_desired_known: self.lens.expected.doubts().is_empty(),
+            is_blind: self.gaps.iter().any(|gap| gap.kind.is_none()),
+            ..Sights::default()
+        };
         sights.incomplete = self.gaps.iter().filter_map(|gap| gap.kind.clone()).collect();
         let progress = std::mem::take(&mut self.progress);
         for (kind, progress) in &progress {
@@ -382,6 +390,16 @@ impl<'a> Look<'a> {
         };
         let gaps: Vec<Gap> = unread.into_iter().map(gap).collect();
         self.gaps.extend(gaps);
+    }
+
+    /// What Git asks for and nobody could read is a gap like any other.
+    fn note_doubts(&mut self) {
+        let gap = |doubt: &String| Gap {
+            kind: Some(Kind::from(DESIRED_STATE)),
+            reason: GapReason::Partial,
+            detail: doubt.clone(),
+        };
+        self.gaps.extend(self.lens.expected.doubts().iter().map(gap));
     }
 
     /// Forgets what a complete reading did not see, and returns its names: that was there, and somebody removed it.
@@ -522,6 +540,7 @@ pub struct Sights {
     /// How many of them Git declares.
     pub managed: usize,
     is_blind: bool,
+    is_desired_known: bool,
     incomplete: BTreeSet<Kind>,
     unknown: BTreeMap<ResourceId, Vec<Doubt>>,
 }
@@ -540,7 +559,8 @@ impl Sights {
     /// Returns what the look says of a finding for which it has no evidence.
     pub fn of_unseen(&self, finding: &Finding) -> Sighting {
         let id = &finding.evidence.resource;
-        if self.is_blind || self.incomplete.contains(&id.kind) {
+        let is_drift = matches!(finding.evidence.subject, Subject::Drift(_));
+        if self.is_blind || self.incomplete.contains(&id.kind) || is_drift && !self.is_desired_known {
             return Sighting::Unknown;
         }
         let is_doubted = |doubt: &Doubt| match (doubt, &finding.evidence.subject) {

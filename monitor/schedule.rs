@@ -30,12 +30,7 @@ impl Activation {
 
 /// Does the work now and then every `every`, or sooner when activated, until stopped. The interval counts from the
 /// beginning of the work; what takes longer than its interval is done again at once, and never caught up with.
-pub async fn repeat(
-    every: Duration,
-    activation: &Activation,
-    stop: &CancellationToken,
-    mut work: impl AsyncFnMut(),
-) {
+pub async fn repeat(every: Duration, activation: &Activation, stop: &CancellationToken, mut work: impl AsyncFnMut()) {
     while !stop.is_cancelled() {
         let next = Instant::now() + every;
         work().await;
@@ -60,36 +55,37 @@ pub fn spread(every: Duration, name: &str) -> Duration {
 mod tests {
     use super::*;
 
-    /// Runs for `seconds`, each piece of work taking `takes` seconds at an interval of ten.
-    async fn runs(takes: u64, seconds: u64, activate: &[u64]) -> usize {
+    /// Works `runs` times at an interval of `every`, activated by the work itself each time, and returns how often.
+    async fn works(runs: usize, every: Duration) -> usize {
         let (activation, stop) = (Activation::default(), CancellationToken::new());
         let mut done = 0;
-        let work = repeat(Duration::from_secs(10), &activation, &stop, async || {
-            tokio::time::sleep(Duration::from_secs(takes)).await;
+        let work = async || {
             done += 1;
-        });
-        let clock = async {
-            let begun = Instant::now();
-            for at in activate {
-                sleep_until(begun + Duration::from_secs(*at)).await;
-                activation.activate();
+            activation.activate();
+            if done == runs {
+                stop.cancel();
             }
-            sleep_until(begun + Duration::from_secs(seconds)).await;
-            stop.cancel();
         };
-        tokio::join!(work, clock);
+        repeat(every, &activation, &stop, work).await;
         done
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn work_is_done_at_its_interval_and_when_asked_for() {
-        assert_eq!(runs(1, 35, &[]).await, 4);
-        assert_eq!(runs(1, 35, &[13]).await, 5);
-        assert_eq!(runs(4, 9, &[1, 2, 3]).await, 2);
+    #[tokio::test]
+    async fn an_activation_does_not_wait_for_the_interval() {
+        assert_eq!(works(3, Duration::from_secs(3600)).await, 3);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn what_takes_too_long_is_not_caught_up_with() {
-        assert_eq!(runs(25, 99, &[]).await, 4);
+    #[tokio::test]
+    async fn what_is_stopped_works_no_more() {
+        assert_eq!(works(1, Duration::ZERO).await, 1);
+    }
+
+    #[test]
+    fn intervals_are_spread_by_name_and_never_shortened() {
+        let hour = Duration::from_secs(3600);
+        let spreads: std::collections::BTreeSet<Duration> = ["a", "b", "c"].map(|name| spread(hour, name)).into();
+        assert!(spreads.len() > 1);
+        assert!(spreads.iter().all(|spread| (hour..=hour + hour / 10).contains(spread)));
+        assert_eq!(spread(hour, "a"), spread(hour, "a"));
     }
 }

@@ -14,6 +14,7 @@ pub mod desired;
 pub mod http_client;
 pub mod notify;
 pub mod remediate;
+pub mod rulebook;
 pub mod scan;
 pub mod schedule;
 pub mod secret;

@@ -102,6 +102,8 @@ fn the_estate_can_be_sown() {
     let Some(aws) = Ministack::start(Checks::Nothing) else { return };
     let identifiers = estate::sow_aws(&aws, &estate::aws());
     assert_eq!(identifiers.len(), 180);
+    let stack = aws.call("cloudformation", "list_stack_resources", json!({"StackName": estate::STACK}));
+    assert_eq!(stack["StackResourceSummaries"][3]["PhysicalResourceId"], "stack-03", "{stack}");
     let Some(cluster) = ApiServer::start() else { return };
     estate::sow_kubernetes(&cluster, &estate::kubernetes());
     let stored = cluster.object(&["deployment", "web-00", "-n", estate::NAMESPACE]);

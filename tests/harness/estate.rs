@@ -21,6 +21,9 @@ pub struct Declared {
 /// The namespace of every object.
 pub const NAMESPACE: &str = "shop";
 
+/// The stack that the template is deployed as.
+pub const STACK: &str = "estate";
+
 /// Returns the 180 AWS resources that are declared one by one.
 pub fn aws() -> Vec<Declared> {
     let tags =
@@ -131,6 +134,9 @@ pub fn commit(git: &GitServer, author: &str, aws: &[Declared], kubernetes: &[Dec
 pub fn sow_aws(cloud: &Ministack, declared: &[Declared]) -> Vec<String> {
     let mut resources: Vec<_> = declared.iter().map(|declared| (declared.kind, declared.spec.clone())).collect();
     resources.extend((0..20).map(|at| ("AWS::S3::Bucket", template_bucket_spec(at))));
+    // The emulator keeps stacks and Cloud Control apart: the template is deployed for its stack, and sown for the reading.
+    let stack = json!({"StackName": STACK, "TemplateBody": template()});
+    cloud.call("cloudformation", "create_stack", stack);
     let mut identifiers = cloud.create(&resources);
     identifiers.truncate(declared.len());
     identifiers

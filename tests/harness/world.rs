@@ -13,6 +13,7 @@ use crate::harness::daemon::TOKEN;
 use crate::harness::estate;
 use crate::harness::estate::Declared;
 use crate::harness::estate::NAMESPACE;
+use crate::harness::estate::STACK;
 use crate::harness::git::GitServer;
 use crate::harness::kubernetes::ApiServer;
 use crate::harness::kubernetes::Who;
@@ -84,6 +85,7 @@ desired:
   - name: infra
     git: {{url: "{git}", ref: main, path: prod, every: 1s, username: ci, password: "${{env:GIT_PASSWORD}}"}}
     clouds: [prod, shop]
+    stacks: [{{file: "**/template.yaml", stack: {STACK}}}]
 hold: {{scans: 1, for: 0s}}
 api: {{tokens: [{{name: tests, role: admin, token: "{TOKEN}"}}]}}
 {more}"#,

@@ -12,3 +12,4 @@ mod clouds;
 mod conformance;
 mod harness;
 mod peers;
+mod repositories;

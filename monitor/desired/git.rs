@@ -13,6 +13,8 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use gix::ObjectId;
 use gix::objs::tree::EntryKind;
 use gix::protocol::transport::client::blocking_io::http;
@@ -246,6 +248,11 @@ impl Repository {
             let token = token.read().map_err(failed("read the token"))?;
             options.extra_headers.push(format!("Authorization: Bearer {}", token.expose_secret()));
         }
+        // The transport sends no password in clear text; on the way to this machine itself nobody listens.
+        if let Some(login) = self.login()?.filter(|_| is_loopback(url)) {
+            let pair = BASE64_STANDARD.encode(format!("{}:{}", login.username, login.password));
+            options.extra_headers.push(format!("Authorization: Basic {pair}"));
+        }
         Ok(Some(*options))
     }
 
@@ -256,6 +263,14 @@ impl Repository {
         let username = self.config.username.clone().unwrap_or_else(|| "git".to_owned());
         Ok(Some(sec::identity::Account { username, password, oauth_refresh_token: None }))
     }
+}
+
+fn is_loopback(url: &gix::Url) -> bool {
+    let is_local = |host: &str| {
+        let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+    };
+    url.scheme == gix::url::Scheme::Http && url.host().is_some_and(is_local)
 }
 
 /// The objects of a repository.

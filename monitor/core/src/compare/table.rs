@@ -44,6 +44,24 @@ const AWS: &[Fact] = &[
     fact("AWS::CE::CostCategory", "/Rules", Marks(mark::PARTIAL), "the rule type is added to the document"),
     fact("AWS::CE::CostCategory", "/SplitChargeRules", Marks(mark::PARTIAL), "the rule type is added to the document"),
     fact(
+        "AWS::CertificateManager::Certificate",
+        "/DomainValidationOptions",
+        Marks(mark::NOT_READ),
+        "used once, to prove the domain",
+    ),
+    fact(
+        "AWS::CertificateManager::Certificate",
+        "/SubjectAlternativeNames",
+        Marks(mark::PARTIAL | mark::GENERATED),
+        "the main name is listed too",
+    ),
+    fact(
+        "AWS::CertificateManager::Certificate",
+        "/ValidationMethod",
+        Marks(mark::NOT_READ),
+        "given back for each name only",
+    ),
+    fact(
         "AWS::CloudTrail::Trail",
         "/EventSelectors",
         Default(
@@ -70,6 +88,12 @@ const AWS: &[Fact] = &[
         "a user has `sub` whether declared or not",
     ),
     fact("AWS::DAX::Cluster", "/ReplicationFactor", Marks(mark::NOT_READ), "given back as the list of nodes only"),
+    fact(
+        "AWS::DocDB::DBCluster",
+        "/AvailabilityZones",
+        Marks(mark::PARTIAL | mark::GENERATED),
+        "storage is always spread over three zones",
+    ),
     fact("AWS::DocDB::DBCluster", "/DBSubnetGroupName", Marks(mark::NOT_READ), "the handler does not return it"),
     fact(
         "AWS::EC2::Instance",
@@ -116,14 +140,33 @@ const AWS: &[Fact] = &[
         "every attribute is given back",
     ),
     fact(
+        "AWS::GuardDuty::Detector",
+        "/Features",
+        Marks(mark::PARTIAL | mark::GENERATED),
+        "every feature is given back, on or off",
+    ),
+    fact(
+        "AWS::GuardDuty::Detector",
+        "/Features/*/AdditionalConfiguration",
+        Marks(mark::PARTIAL | mark::GENERATED),
+        "every feature is given back, on or off",
+    ),
+    fact(
         "AWS::GuardDuty::Filter",
         "/FindingCriteria/Criterion/*",
         Marks(mark::OPERATORS),
         "given back under the operators' new names",
     ),
+    fact("AWS::IAM::Group", "/ManagedPolicyArns", Marks(mark::PARTIAL), "policies may attach themselves"),
+    fact("AWS::IAM::Group", "/Policies", Marks(mark::PARTIAL), "policies of other resources are listed too"),
     fact("AWS::IAM::ManagedPolicy", "/Groups", Marks(mark::PARTIAL), "other stacks may attach the policy"),
     fact("AWS::IAM::ManagedPolicy", "/Roles", Marks(mark::PARTIAL), "other stacks may attach the policy"),
     fact("AWS::IAM::ManagedPolicy", "/Users", Marks(mark::PARTIAL), "other stacks may attach the policy"),
+    fact("AWS::IAM::Role", "/ManagedPolicyArns", Marks(mark::PARTIAL), "policies may attach themselves"),
+    fact("AWS::IAM::Role", "/Policies", Marks(mark::PARTIAL), "policies of other resources are listed too"),
+    fact("AWS::IAM::User", "/Groups", Marks(mark::PARTIAL), "memberships of other resources are listed too"),
+    fact("AWS::IAM::User", "/ManagedPolicyArns", Marks(mark::PARTIAL), "policies may attach themselves"),
+    fact("AWS::IAM::User", "/Policies", Marks(mark::PARTIAL), "policies of other resources are listed too"),
     fact(
         "AWS::KinesisFirehose::DeliveryStream",
         "/ExtendedS3DestinationConfiguration/ProcessingConfiguration/Processors/*/Parameters",
@@ -144,10 +187,28 @@ const AWS: &[Fact] = &[
     ),
     fact("AWS::MemoryDB::User", "/AccessString", Marks(mark::REDIS_ACL), "the engine puts `-@all` before the rules"),
     fact(
+        "AWS::Neptune::DBCluster",
+        "/AvailabilityZones",
+        Marks(mark::PARTIAL | mark::GENERATED),
+        "storage is always spread over three zones",
+    ),
+    fact(
+        "AWS::RDS::DBCluster",
+        "/AvailabilityZones",
+        Marks(mark::PARTIAL | mark::GENERATED),
+        "storage is always spread over three zones",
+    ),
+    fact(
         "AWS::RDS::OptionGroup",
         "/OptionConfigurations/*/OptionSettings",
         Marks(mark::PARTIAL | mark::GENERATED),
         "every setting of the option is given back",
+    ),
+    fact(
+        "AWS::Redshift::ClusterParameterGroup",
+        "/Parameters",
+        Marks(mark::PARTIAL | mark::GENERATED),
+        "every parameter is given back",
     ),
     fact(
         "AWS::ServiceDiscovery::PrivateDnsNamespace",
@@ -158,7 +219,8 @@ const AWS: &[Fact] = &[
 ];
 
 /// Services of Amazon that keep the names of their resources in lower case.
-const LOWERS_NAMES: [&str; 8] = ["RDS", "DocDB", "Neptune", "DAX", "DMS", "ElastiCache", "MemoryDB", "Redshift"];
+const LOWERS_NAMES: [&str; 10] =
+    ["RDS", "DocDB", "Neptune", "DAX", "DMS", "ElastiCache", "MemoryDB", "Redshift", "RedshiftServerless", "Glue"];
 
 /// Returns whether the service of a kind keeps names in lower case.
 pub(super) fn lowers_names(kind: &str) -> bool {

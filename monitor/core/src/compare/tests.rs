@@ -51,7 +51,7 @@ fn name() -> impl Strategy<Value = String> {
 }
 
 fn tree() -> impl Strategy<Value = Value> {
-    scalar().prop_recursive(4, 48, 5, |inner| {
+    scalar().prop_recursive(4, 24, 4, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..5).prop_map(Value::from),
             btree_map(name(), inner, 0..5).prop_map(|map| Value::Object(map.into_iter().collect())),
@@ -100,7 +100,7 @@ fn drop_at(tree: &mut Value, path: &str) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 512, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases.max(512), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn nothing_differs_from_itself(value in object(), kind in prop::sample::select(KINDS.to_vec())) {

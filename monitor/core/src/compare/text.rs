@@ -73,6 +73,9 @@ pub(super) fn same_protocol(name: &str, left: &str, right: &str) -> bool {
 /// `https://` where nothing else is possible.
 pub(super) fn same_url(name: &str, left: &str, right: &str) -> bool {
     const URLS: [&str; 7] = ["Url", "URL", "Uri", "URI", "Issuer", "Endpoint", "Provider"];
+    if left.strip_prefix("s3://") == Some(right) || right.strip_prefix("s3://") == Some(left) {
+        return true;
+    }
     if !URLS.iter().any(|word| name.contains(word)) {
         return false;
     }

@@ -19,6 +19,10 @@ pub(super) fn is_worth_listing<'a>(walk: &Walk<'a>, value: &'a Value, at: Place)
     if walk.flavor == Flavor::Kubernetes {
         return kubernetes::is_worth_listing(walk, name, value);
     }
+    // A thing is on unless it is said to be off; a part of it need not be.
+    if walk.path.len() == 1 && name == "Enabled" {
+        return false;
+    }
     !is_provider_tag(walk, name, value) && !is_generated(walk, name, value) && !is_echo(walk, name, value)
 }
 

@@ -18,7 +18,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{CollectError, Collector, Item, Read, Reading, Sink, Wanted};
+use super::{CloudConfig, CollectError, Collector, Item, Read, Reading, Sink, Wanted};
 
 /// Longest file that is read.
 const CAP: u64 = 256 << 20;
@@ -43,6 +43,20 @@ pub struct Config {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub every: Option<SignedDuration>,
+}
+
+impl CloudConfig for Config {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn every(&self) -> Option<SignedDuration> {
+        self.every
+    }
+
+    fn build(&self) -> Result<Arc<dyn Collector>, CollectError> {
+        Ok(Arc::new(File::new(self.clone())?))
+    }
 }
 
 /// Where in a document what stands, as JSON pointers.
@@ -195,6 +209,10 @@ impl File {
 
 #[async_trait]
 impl Collector for File {
+    fn provider(&self) -> Provider {
+        Provider::File
+    }
+
     async fn scopes(&self) -> Result<Vec<Scope>, CollectError> {
         let name = self.config.name.as_str();
         let (provider, region) = (Provider::File, NOT_APPLICABLE.into());

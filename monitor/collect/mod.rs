@@ -7,7 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use driftwarden_core::resource::{Depth, Gap, GapReason, Kind, ResourceId, Scope};
+use driftwarden_core::resource::{Depth, Gap, GapReason, Kind, Provider, ResourceId, Scope};
 use jiff::SignedDuration;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
@@ -18,7 +18,8 @@ pub mod inventory;
 pub mod kubernetes;
 
 /// Every type of cloud.
-pub const COLLECTORS: &[CollectorType] = &[CollectorType::of::<kubernetes::Config>("kubernetes")];
+pub const COLLECTORS: &[CollectorType] =
+    &[CollectorType::of::<kubernetes::Config>("kubernetes"), CollectorType::of::<inventory::Config>("file")];
 
 /// One type of cloud.
 #[derive(Debug)]
@@ -141,6 +142,9 @@ impl CollectError {
 /// One configured cloud.
 #[async_trait]
 pub trait Collector: Send + Sync {
+    /// Returns the sort of system that is read.
+    fn provider(&self) -> Provider;
+
     /// Returns the scopes that the credentials can read. An account that cannot be entered is a scope that will be a gap.
     async fn scopes(&self) -> Result<Vec<Scope>, CollectError>;
 

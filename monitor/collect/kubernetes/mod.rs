@@ -284,6 +284,10 @@ impl Kubernetes {
 
 #[async_trait]
 impl Collector for Kubernetes {
+    fn provider(&self) -> Provider {
+        Provider::Kubernetes
+    }
+
     async fn scopes(&self) -> Result<Vec<Scope>, CollectError> {
         Ok(vec![Scope {
             cloud: self.config.name.as_str().into(),

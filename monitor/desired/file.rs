@@ -87,7 +87,7 @@ fn read_document(file: &mut File, path: &Arc<str>, document: Document) -> Result
         return Err(invalid(path, flaw));
     }
     if is_template {
-        let template = Template::read(path, document).map_err(|flaw| invalid(path, flaw))?;
+        let template = Template::read(path, &document).map_err(|flaw| invalid(path, flaw))?;
         file.templates.push(template);
         return Ok(());
     }

@@ -31,14 +31,8 @@ use crate::desired::DesiredError;
 use crate::desired::Skipped;
 use crate::secret::Secret;
 
-/// Bytes of one file.
-const MAX_FILE: u64 = 10 << 20;
-/// Bytes of all files that are read at one revision.
-const MAX_BYTES: u64 = 256 << 20;
-/// Entries of all trees below the path.
-const MAX_ENTRIES: usize = 200_000;
-/// Folders inside folders.
-const MAX_DEPTH: usize = 64;
+/// How much is read at one revision.
+const LIMITS: Limits = Limits { file: 10 << 20, bytes: 256 << 20, entries: 200_000, depth: 64 };
 /// Commits that one question about history looks at.
 const MAX_COMMITS: usize = 5_000;
 /// Bytes that a clone may take on disk.
@@ -83,6 +77,19 @@ fn every_minute() -> SignedDuration {
     SignedDuration::from_mins(1)
 }
 
+/// How much is read at one revision.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// Bytes of one file.
+    file: u64,
+    /// Bytes of all files.
+    bytes: u64,
+    /// Entries of all trees below the path.
+    entries: usize,
+    /// Folders inside folders.
+    depth: usize,
+}
+
 /// What a fetch found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fetched {
@@ -115,8 +122,8 @@ pub struct Listing {
 pub struct Past {
     /// The commit.
     pub revision: Arc<str>,
-    /// When it was committed.
-    pub at: Timestamp,
+    /// When the one after it was committed.
+    pub until: Timestamp,
 }
 
 /// A repository, local or cloned.
@@ -183,7 +190,7 @@ impl Repository {
 
     /// Opens the repository to read objects.
     pub fn read(&self) -> Result<Objects<'_>, DesiredError> {
-        Ok(Objects { repo: self.repo()?, path: self.config.path.trim_matches('/') })
+        Ok(Objects { repo: self.repo()?, path: self.config.path.trim_matches('/'), limits: LIMITS })
     }
 
     fn repo(&self) -> Result<gix::Repository, DesiredError> {
@@ -277,6 +284,7 @@ fn is_loopback(url: &gix::Url) -> bool {
 pub struct Objects<'a> {
     repo: gix::Repository,
     path: &'a str,
+    limits: Limits,
 }
 
 impl Objects<'_> {
@@ -286,7 +294,8 @@ impl Objects<'_> {
         let Some((kind, id)) = self.lookup(root, self.path)? else {
             return Err(DesiredError::Limit { why: format!("there is no `{}` in {}", self.path, short(revision)) });
         };
-        let mut walk = Walk { repo: &self.repo, listing: Listing::default(), entries: 0, bytes: 0 };
+        let mut walk =
+            Walk { repo: &self.repo, limits: self.limits, listing: Listing::default(), entries: 0, bytes: 0 };
         match kind {
             EntryKind::Tree => walk.tree(id, self.path)?,
             _ => walk.entry(kind, id, self.path.to_owned())?,
@@ -338,17 +347,15 @@ impl Objects<'_> {
         let mut id = parsed(revision)?;
         let oldest = committed(&commit(&self.repo, id)?)? - within;
         let mut state = self.state(id)?;
-        let mut is_current = true;
+        let mut until = None;
         for _ in 0..MAX_COMMITS {
             let commit = commit(&self.repo, id)?;
             let parent = commit.parent_ids().next().map(gix::Id::detach);
             let before = parent.map(|parent| self.state(parent)).transpose()?;
             if before.as_ref() != Some(&state) {
                 let at = committed(&commit)?;
-                if !is_current && at >= oldest {
-                    past.push(Past { revision: id.to_string().into(), at });
-                }
-                is_current = false;
+                past.extend(until.map(|until| Past { revision: id.to_string().into(), until }));
+                until = Some(at);
                 if past.len() == limit || at < oldest {
                     break;
                 }
@@ -395,6 +402,7 @@ impl Objects<'_> {
 /// A walk over trees, with what it has seen so far.
 struct Walk<'a> {
     repo: &'a gix::Repository,
+    limits: Limits,
     listing: Listing,
     entries: usize,
     bytes: u64,
@@ -405,14 +413,14 @@ impl Walk<'_> {
     fn tree(&mut self, id: ObjectId, path: &str) -> Result<(), DesiredError> {
         let mut folders = vec![(id, path.to_owned(), 0)];
         while let Some((id, path, depth)) = folders.pop() {
-            if depth > MAX_DEPTH {
-                return Err(limit(format!("folders are nested deeper than {MAX_DEPTH}")));
+            if depth > self.limits.depth {
+                return Err(limit(format!("folders are nested deeper than {}", self.limits.depth)));
             }
             let tree = self.repo.find_tree(id).map_err(failed(format!("read folder `{path}`")))?;
             let tree = tree.decode().map_err(failed(format!("read folder `{path}`")))?;
             self.entries += tree.entries.len();
-            if self.entries > MAX_ENTRIES {
-                return Err(limit(format!("there are more than {MAX_ENTRIES} files")));
+            if self.entries > self.limits.entries {
+                return Err(limit(format!("there are more than {} files", self.limits.entries)));
             }
             for entry in &tree.entries {
                 let Some(name) = usable(entry.filename) else {
@@ -439,11 +447,11 @@ impl Walk<'_> {
             EntryKind::Blob | EntryKind::BlobExecutable => {
                 let size = self.repo.find_header(id).map_err(failed(format!("read `{path}`")))?.size();
                 self.bytes += size;
-                if size > MAX_FILE {
-                    return Err(limit(format!("`{path}` has more than {MAX_FILE} bytes")));
+                if size > self.limits.file {
+                    return Err(limit(format!("`{path}` has more than {} bytes", self.limits.file)));
                 }
-                if self.bytes > MAX_BYTES {
-                    return Err(limit(format!("all files together have more than {MAX_BYTES} bytes")));
+                if self.bytes > self.limits.bytes {
+                    return Err(limit(format!("all files together have more than {} bytes", self.limits.bytes)));
                 }
                 self.listing.files.push(Entry { path: path.into(), blob: id });
             }
@@ -842,25 +850,37 @@ mod tests {
     #[test]
     fn sizes_are_bounded() {
         let fixture = Fixture::new();
-        let why = |tree| listed(&fixture, tree).unwrap_err().to_string();
-        let big = fixture.blob(vec![b' '; (10 << 20) + 1]);
-        let tree = fixture.raw_tree(&[(EntryKind::Blob, "big.yaml", big)]);
-        assert_eq!(why(tree), "invalid revision: `big.yaml` has more than 10485760 bytes");
-        let ignored = fixture.raw_tree(&[(EntryKind::Blob, "big.bin", big)]);
-        assert_eq!(listed(&fixture, ignored).unwrap(), [""; 0]);
+        let repository = opens(fixture.path().to_str().unwrap()).unwrap();
+        let why = |tree| {
+            let revision = fixture.commit_tree(tree, &[], "main");
+            let limits = Limits { file: 100, bytes: 250, entries: 1000, depth: 8 };
+            let objects = Objects { limits, ..repository.read().unwrap() };
+            objects.list(&revision).map_or_else(|error| error.to_string(), |_| "read".to_owned())
+        };
+        let (small, big) = (fixture.blob("a: 1"), fixture.blob("x".repeat(101)));
+        assert_eq!(
+            why(fixture.raw_tree(&[(EntryKind::Blob, "big.yaml", big)])),
+            "invalid revision: `big.yaml` has more than 100 bytes"
+        );
+        assert_eq!(why(fixture.raw_tree(&[(EntryKind::Blob, "big.bin", big)])), "read");
 
-        let blob = fixture.blob("a: 1");
-        let leaf = fixture.raw_tree(&[(EntryKind::Blob, "a.yaml", blob)]);
-        let deep = (0..100).fold(leaf, |tree, _| fixture.raw_tree(&[(EntryKind::Tree, "d", tree)]));
-        assert_eq!(why(deep), "invalid revision: folders are nested deeper than 64");
+        let names: Vec<_> = (0..70).map(|n| format!("{n}.yaml")).collect();
+        let many: Vec<_> = names.iter().map(|name| (EntryKind::Blob, name.as_str(), small)).collect();
+        assert_eq!(why(fixture.raw_tree(&many)), "invalid revision: all files together have more than 250 bytes");
 
-        // Ten folders that are one and the same, nine times inside each other: 10^9 files in ten objects.
-        let bomb = (0..9).fold(leaf, |tree, _| {
+        let leaf = fixture.raw_tree(&[(EntryKind::Blob, "a.yaml", small)]);
+        let nested = |depth| (0..depth).fold(leaf, |tree, _| fixture.raw_tree(&[(EntryKind::Tree, "d", tree)]));
+        assert_eq!(why(nested(8)), "read");
+        assert_eq!(why(nested(9)), "invalid revision: folders are nested deeper than 8");
+
+        // Ten folders that are one and the same, five times inside each other: 10^5 files in six objects.
+        let empty = fixture.raw_tree(&[(EntryKind::Blob, "a", small)]);
+        let bomb = (0..5).fold(empty, |tree, _| {
             let names: Vec<_> = (0..10).map(|n| format!("d{n}")).collect();
             let entries: Vec<_> = names.iter().map(|name| (EntryKind::Tree, name.as_str(), tree)).collect();
             fixture.raw_tree(&entries)
         });
-        assert_eq!(why(bomb), "invalid revision: there are more than 200000 files");
+        assert_eq!(why(bomb), "invalid revision: there are more than 1000 files");
     }
 
     #[test]

@@ -8,25 +8,30 @@ use std::error::Error;
 use std::path::Path;
 use std::sync::Arc;
 
-use driftwarden_core::resource::{Desired, Kind, Origin, Provider, Touched};
+use driftwarden_core::cause::Earlier;
+use driftwarden_core::expected::Expected;
+use driftwarden_core::resource::{Desired, ResourceId, Scope, Touched};
 use gix::ObjectId;
 use jiff::SignedDuration;
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 
 use crate::desired::file::File;
-use crate::desired::git::{Entry, Fetched, Objects, Past, Repository};
-use crate::desired::kubernetes::{Definitions, Object};
+use crate::desired::git::{Entry, Fetched, Objects, Repository};
+use crate::desired::kubernetes::Object;
+use crate::desired::set::{DesiredSet, Remembered, StackReader};
 
+pub mod aws_kinds;
 pub mod cloudformation;
 pub mod file;
 #[cfg(test)]
 mod fixture;
 pub mod git;
+pub mod intrinsics;
 pub mod kubernetes;
 pub mod manifest;
+pub mod set;
 pub mod yaml;
 
 /// Parsed files that are remembered.
@@ -165,6 +170,15 @@ impl DesiredError {
     }
 }
 
+/// Something declared that cannot be told to the end, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unresolved {
+    /// What.
+    pub what: String,
+    /// Why.
+    pub reason: String,
+}
+
 /// Something in a revision that declares nothing, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Skipped {
@@ -176,21 +190,6 @@ pub struct Skipped {
     pub reason: Arc<str>,
 }
 
-/// What a source declares at one revision.
-#[derive(Debug)]
-pub struct DesiredSet {
-    /// Name of the source.
-    pub source: Arc<str>,
-    /// The commit.
-    pub revision: Arc<str>,
-    /// Resources that are declared as they are.
-    pub resources: Vec<Desired>,
-    /// What declares nothing, and why.
-    pub skipped: Vec<Skipped>,
-    /// Every file, for templates.
-    files: Vec<Arc<File>>,
-}
-
 /// Parsed files, by path and content.
 type Parsed = HashMap<(Arc<str>, ObjectId), Arc<File>>;
 
@@ -200,15 +199,6 @@ pub struct Source {
     config: Config,
     repository: Repository,
     parsed: Mutex<Parsed>,
-}
-
-/// What a resource was declared as before.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Earlier {
-    /// The commit that declared it so.
-    pub past: Past,
-    /// What it declared; nothing if it did not declare the resource.
-    pub attributes: Option<Value>,
 }
 
 /// How many earlier declarations are looked at, and how far back.
@@ -254,7 +244,7 @@ impl Source {
         let listing = objects.list(revision)?;
         let mut skipped = listing.skipped;
         let files = self.files(&objects, listing.files, &mut skipped)?;
-        DesiredSet::new(Arc::clone(&self.config.name), revision.into(), files, skipped)
+        DesiredSet::new(&self.config, revision.into(), files, skipped)
     }
 
     /// Returns who last changed what is declared of a resource, and when. Blocks.
@@ -270,20 +260,27 @@ impl Source {
         objects.last_change(&desired.origin.revision, body)
     }
 
-    /// Returns what was declared of a resource before, newest first. Blocks.
-    pub fn earlier(&self, desired: &Desired, reach: Reach) -> Result<Vec<Earlier>, DesiredError> {
-        let objects = self.repository.read()?;
-        let past = objects.earlier(&desired.origin.revision, reach.commits, reach.within)?;
-        let mut found = Vec::new();
+    /// Returns what was declared of a resource before `revision`, newest first.
+    pub async fn earlier(
+        self: &Arc<Self>,
+        revision: &str,
+        (id, scope): (&ResourceId, &Scope),
+        stacks: &dyn StackReader,
+        reach: Reach,
+    ) -> Result<Vec<Earlier>, DesiredError> {
+        let (source, revision) = (Arc::clone(self), revision.to_owned());
+        let past = blocking(move || source.repository.read()?.earlier(&revision, reach.commits, reach.within)).await?;
+        let stacks = Remembered::new(stacks);
+        let mut earlier = Vec::new();
         for past in past {
-            let listing = objects.list(&past.revision)?;
+            let (source, revision) = (Arc::clone(self), past.revision);
             // What was refused then was never in force.
-            let Ok(files) = self.files(&objects, listing.files, &mut Vec::new()) else { continue };
-            let definitions = definitions(&files);
-            let attributes = files.iter().find_map(|file| attributes(file, desired, &definitions));
-            found.push(Earlier { past, attributes });
+            let Ok(set) = blocking(move || source.load(&revision)).await else { continue };
+            let declared = set.declared_of(Some(&id.kind), scope, &stacks).await;
+            let desired = Expected::new(declared.resources, None).find(id).cloned();
+            earlier.push(Earlier { until: past.until, desired });
         }
-        Ok(found)
+        Ok(earlier)
     }
 
     fn files(
@@ -320,36 +317,6 @@ impl Source {
     }
 }
 
-/// Resources of a revision, counted by scope.
-pub type Counts = BTreeMap<String, usize>;
-
-/// What is to be done with a new revision.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Guarded {
-    /// It is put in force.
-    Accept,
-    /// It is held, and the last accepted one stays in force until somebody accepts this one.
-    Suspect {
-        /// What is suspicious.
-        why: String,
-    },
-}
-
-/// Judges a revision that declares `next` after one that declared `previous` (I4).
-///
-/// One resource less is never suspect, except the last one.
-pub fn guard(previous: &Counts, next: &Counts, limits: &Shrink) -> Guarded {
-    for (scope, &before) in previous {
-        let after = next.get(scope).copied().unwrap_or(0);
-        let gone = before.saturating_sub(after);
-        let too_many = gone > limits.count || gone > 1 && gone * 100 > before * usize::from(limits.percent);
-        if too_many || after == 0 && before > 0 {
-            return Guarded::Suspect { why: format!("{gone} of {before} resources of {scope} are gone") };
-        }
-    }
-    Guarded::Accept
-}
-
 impl Shrink {
     /// Returns whether the configuration accepts a revision by name.
     pub fn accepts(&self, revision: &str) -> bool {
@@ -380,20 +347,12 @@ impl PartialEq for Body<'_> {
     }
 }
 
-/// Returns what a file declared of a resource.
-fn attributes(file: &File, desired: &Desired, definitions: &Definitions) -> Option<Value> {
-    let same = |other: &Desired| {
-        other.provider == desired.provider
-            && other.kind == desired.kind
-            && other.account == desired.account
-            && other.region == desired.region
-    };
-    let plain = file.plain.iter().find(|other| same(other) && other.name == desired.name);
-    let object = || {
-        let mut objects = file.objects.iter().filter(|object| same(&object.desired));
-        objects.find(|object| object.name(definitions) == desired.name).map(|object| &object.desired)
-    };
-    plain.or_else(object).map(|found| found.attributes.clone())
+/// Runs what blocks where it may.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, DesiredError> + Send + 'static,
+) -> Result<T, DesiredError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|error| DesiredError::Repository { action: "read the history".to_owned(), source: error.into() })?
 }
 
 /// Returns the folders of templates of charts.
@@ -402,76 +361,13 @@ fn charts(entries: &[Entry]) -> Vec<String> {
     entries.iter().filter_map(chart).collect()
 }
 
-fn definitions(files: &[Arc<File>]) -> Definitions {
-    files.iter().flat_map(|file| &file.objects).filter_map(Object::defines).collect()
-}
-
-impl DesiredSet {
-    fn new(
-        source: Arc<str>,
-        revision: Arc<str>,
-        files: Vec<Arc<File>>,
-        mut skipped: Vec<Skipped>,
-    ) -> Result<Self, DesiredError> {
-        let definitions = definitions(&files);
-        let origin =
-            |origin: &Origin| Origin { source: Arc::clone(&source), revision: Arc::clone(&revision), ..origin.clone() };
-        let mut resources = Vec::new();
-        for file in &files {
-            skipped.extend(file.skipped.iter().cloned());
-            let plain = file.plain.iter().map(|desired| (desired, desired.name.clone()));
-            let objects = file.objects.iter().map(|object| (&object.desired, object.name(&definitions)));
-            resources.extend(plain.chain(objects).map(|(d, name)| Desired {
-                name,
-                origin: origin(&d.origin),
-                ..d.clone()
-            }));
-        }
-        check_unique(&resources)?;
-        Ok(Self { source, revision, resources, skipped, files })
-    }
-
-    /// Returns how many resources are declared, by scope.
-    pub fn counts(&self) -> Counts {
-        let mut counts = Counts::new();
-        for desired in &self.resources {
-            let part = |part: &Option<Arc<str>>| part.as_deref().unwrap_or("*").to_owned();
-            let scope = format!("{}://{}/{}", desired.provider, part(&desired.account), part(&desired.region));
-            *counts.entry(scope).or_default() += 1;
-        }
-        for template in self.templates() {
-            *counts.entry(format!("template `{}`", template.file)).or_default() += template.resources.len();
-        }
-        counts
-    }
-
-    /// Returns the CloudFormation templates.
-    pub fn templates(&self) -> impl Iterator<Item = &cloudformation::Template> {
-        self.files.iter().flat_map(|file| &file.templates)
-    }
-}
-
-fn check_unique(resources: &[Desired]) -> Result<(), DesiredError> {
-    let mut seen = HashMap::<(Provider, &Kind, Option<&str>, Option<&str>, Option<&str>), &Desired>::new();
-    for desired in resources {
-        let (account, region) = (desired.account.as_deref(), desired.region.as_deref());
-        let key = (desired.provider, &desired.kind, desired.name.as_deref(), account, region);
-        if let Some(first) = seen.insert(key, desired) {
-            let what = format!("`{}` `{}`", desired.kind, desired.name.as_deref().unwrap_or_default());
-            return Err(DesiredError::Twice { what, first: place(first), second: place(desired) });
-        }
-    }
-    Ok(())
-}
-
-fn place(desired: &Desired) -> String {
-    format!("`{}` line {}", desired.origin.file, desired.origin.line)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::desired::cloudformation::DeployedStack;
     use crate::desired::fixture::{Fixture, START};
+    use crate::desired::set::{Counts, Guarded, NoStacks, guard};
+    use driftwarden_core::resource::Provider;
     use jiff::Timestamp;
     use serde_json::json;
 
@@ -586,27 +482,72 @@ mod tests {
         assert_eq!(map.at, Timestamp::from_second(START + 2 * 3600).unwrap());
     }
 
-    #[test]
-    fn earlier_declarations_come_newest_first() {
+    fn scope(region: &str) -> Scope {
+        Scope { cloud: "prod".into(), provider: Provider::Aws, account: "123456789012".into(), region: region.into() }
+    }
+
+    #[tokio::test]
+    async fn earlier_declarations_come_newest_first() {
         let fixture = Fixture::new();
         fixture.commit(&[("other.yaml", A)]);
         let (one, two, three) = (bucket("b", "one"), bucket("b", "two"), bucket("b", "three"));
-        let first = fixture.commit(&[("b.yaml", &one)]);
+        fixture.commit(&[("b.yaml", &one)]);
         fixture.commit(&[("b.yaml", &two)]);
-        let broken = fixture.commit(&[("b.yaml", "apiVersion: [")]);
-        let moved = fixture.commit(&[("c/b.yaml", &two)]);
+        fixture.commit(&[("b.yaml", "apiVersion: [")]);
+        fixture.commit(&[("c/b.yaml", &two)]);
         let current = fixture.commit(&[("b.yaml", &three)]);
-        let source = fixture.source();
-        let set = source.load(&current).unwrap();
-        let earlier = |reach| source.earlier(&set.resources[0], reach).unwrap();
-        let got = earlier(Reach::default());
-        let attributes: Vec<_> = got.iter().map(|e| e.attributes.clone()).collect();
+        let source = Arc::new(fixture.source());
+        let scope = scope("eu-west-1");
+        let id = scope.id(&"AWS::S3::Bucket".into(), "b");
+        let earlier = async |reach| source.earlier(&current, (&id, &scope), &NoStacks, reach).await.unwrap();
+        let got = earlier(Reach::default()).await;
+        let attributes: Vec<_> = got.iter().map(|e| e.desired.as_ref().map(|d| d.attributes.clone())).collect();
         let (one, two) = (json!({"Status": "one"}), json!({"Status": "two"}));
         assert_eq!(attributes, [Some(two.clone()), Some(two), Some(one), None]);
-        assert_eq!((&*got[0].past.revision, &*got[2].past.revision), (&*moved, &*first));
-        assert!(got.iter().all(|e| *e.past.revision != *broken));
-        assert_eq!(earlier(Reach { commits: 1, ..Reach::default() }).len(), 1);
-        assert_eq!(earlier(Reach { within: SignedDuration::from_hours(1), ..Reach::default() }).len(), 1);
+        let hours: Vec<_> = got.iter().map(|e| (e.until.as_second() - START) / 3600).collect();
+        assert_eq!(hours, [5, 3, 2, 1]);
+        assert_eq!(earlier(Reach { commits: 1, ..Reach::default() }).await.len(), 1);
+        assert_eq!(earlier(Reach { within: SignedDuration::from_mins(90), ..Reach::default() }).await.len(), 1);
+    }
+
+    struct OneStack;
+
+    #[async_trait::async_trait]
+    impl crate::desired::set::StackReader for OneStack {
+        async fn stack(&self, scope: &Scope, stack: &str) -> anyhow::Result<Option<DeployedStack>> {
+            anyhow::ensure!(&*scope.region == "eu-west-1", "asked in {}", scope.region);
+            let resources = [("Logs", "app-logs-1x2"), ("Runner", "app-Runner-9"), ("Extra", "extra-1")];
+            let resources = resources.map(|(id, physical)| (id.to_owned(), physical.to_owned())).into();
+            Ok((stack == "app").then(|| DeployedStack { resources, ..DeployedStack::default() }))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_template_becomes_resources_where_its_stack_is() {
+        let fixture = Fixture::new();
+        let template = "Resources:\n  Logs: {Type: AWS::S3::Bucket}\n  Runner:\n    Type: AWS::IAM::Role\n    Properties: {Description: !Ref Logs}\n";
+        let revision = fixture.commit(&[("cfn/app.yaml", template), ("b.yaml", &bucket("b", "on"))]);
+        let mut config = fixture.config();
+        config.stacks = vec![StackConfig {
+            file: "cfn/*.yaml".to_owned(),
+            stack: "app".into(),
+            account: None,
+            region: Some("eu-west-1".into()),
+            parameters: BTreeMap::new(),
+        }];
+        let set = Source::open(config, fixture.path()).unwrap().load(&revision).unwrap();
+        let names = async |region: &str| {
+            let declared = set.declared(&scope(region), &OneStack).await;
+            assert_eq!(declared.unresolved, [], "{region}");
+            let name = |d: &Desired| format!("{} {}:{}", d.name.as_deref().unwrap(), d.origin.file, d.origin.line);
+            declared.resources.iter().map(name).collect::<Vec<_>>()
+        };
+        assert_eq!(names("eu-west-1").await, ["b b.yaml:1", "app-logs-1x2 cfn/app.yaml:2"]);
+        assert_eq!(names("us-east-1").await, ["b b.yaml:1"]);
+        assert_eq!(names("-").await, ["app-Runner-9 cfn/app.yaml:3"]);
+        let other = Scope { provider: Provider::Kubernetes, ..scope("-") };
+        assert!(set.declared(&other, &OneStack).await.resources.is_empty());
+        assert_eq!(set.counts().into_values().sum::<usize>(), 3);
     }
 
     #[test]

@@ -40,7 +40,7 @@ fn the_estate_is_read_at_each_commit() {
     let set = source.load(&first).unwrap();
     assert_eq!(set.resources.len(), 240, "{:?}", set.skipped);
     assert_eq!(set.templates().count(), 1);
-    let timeout = |set: &driftwarden::desired::DesiredSet| {
+    let timeout = |set: &driftwarden::desired::set::DesiredSet| {
         let queue = set.resources.iter().find(|desired| desired.name.as_deref() == Some("jobs-05")).unwrap();
         (queue.attributes["VisibilityTimeout"].clone(), source.touched(queue).unwrap().unwrap().author.to_string())
     };

@@ -297,6 +297,9 @@ fn judge_pair(folder: &Path, entry: &Value, score: &mut Score) {
         found.changes.extend(compare(&live, &predicted, facts).changes);
     }
     found.changes.retain(|change| !ignored.iter().any(|path| overlaps(path, &change.path)));
+    if !modified && !config.is_null() && predicted.is_null() {
+        mutate_pair(entry, (&config, &live), facts, score);
+    }
     if found.changes.is_empty() == modified {
         let line = if modified { "Kubernetes misses" } else { "Kubernetes false alarms" };
         score.note(line, format!("{} {:?}", entry["name"], found.changes));
@@ -307,6 +310,30 @@ fn judge_pair(folder: &Path, entry: &Value, score: &mut Score) {
             score.note("Kubernetes changes missed", format!("{} {path}", entry["name"]));
         }
     }
+}
+
+fn mutate_pair(entry: &Value, (config, live): (&Value, &Value), facts: Facts<'_>, score: &mut Score) {
+    // What the server keeps says nothing, and neither does what the case itself ignores.
+    let kept = [
+        "/apiVersion",
+        "/status",
+        "/metadata/namespace",
+        "/metadata/creationTimestamp",
+        "/metadata/generation",
+        "/metadata/uid",
+    ];
+    let lists = entry["ignore"].as_array().is_some() || entry["options"].is_object();
+    mutations(config, live, &mut |path, change| {
+        if lists || kept.iter().any(|kept| overlaps(kept, path)) || path.contains("last-applied") {
+            return;
+        }
+        let mut mutated = live.clone();
+        change(&mut mutated);
+        score.add("Kubernetes mutations", 1);
+        if !compare(config, &mutated, facts).changes.iter().any(|change| overlaps(path, &change.path)) {
+            score.note("Kubernetes mutations missed", format!("{} {path} {:?}", entry["name"], mutated.pointer(path)));
+        }
+    });
 }
 
 fn measured(folder: &Path) -> Score {
@@ -325,7 +352,7 @@ fn measured(folder: &Path) -> Score {
 }
 
 /// What the document lists, in its order.
-const LINES: [&str; 15] = [
+const LINES: [&str; 17] = [
     "AWS cases",
     "AWS cases without drift",
     "AWS cases with drift",
@@ -341,6 +368,8 @@ const LINES: [&str; 15] = [
     "Kubernetes false alarms",
     "Kubernetes misses",
     "Kubernetes changes missed",
+    "Kubernetes mutations",
+    "Kubernetes mutations missed",
 ];
 
 fn document(score: &Score) -> String {

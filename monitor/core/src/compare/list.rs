@@ -10,7 +10,8 @@ use super::{ChangeOp, Flavor, kubernetes, undeclared};
 use crate::schema::mark;
 
 /// Lists whose order means something although every item could stand alone: what runs, what is tried first.
-const ORDERED: [&str; 34] = [
+const ORDERED: [&str; 35] = [
+    "RoutingRules",
     "Command",
     "EntryPoint",
     "Args",

@@ -65,7 +65,9 @@ fn texts(walk: &Walk<'_>, (left, right): (&str, &str), at: Place) -> Judgment {
         Judgment::Same
     } else if walk.flavor == Flavor::Aws {
         amazon(walk, (left, right), at)
-    } else if matches!(walk.flavor, Flavor::Azure | Flavor::Gcp) && same_resource(left, right, walk.flavor) {
+    } else if (walk.flavor == Flavor::Azure && azure(name, left, right))
+        || (walk.flavor == Flavor::Gcp && google(left, right))
+    {
         Judgment::Same
     } else {
         Judgment::Different
@@ -352,23 +354,32 @@ fn is_key_id(text: &str) -> bool {
     text.len() == 36 && text.bytes().filter(|b| *b == b'-').count() == 4 || text.starts_with("mrk-")
 }
 
-/// Returns whether two names of a resource of Azure or Google Cloud are the same: with or without what leads to it.
-fn same_resource(left: &str, right: &str, flavor: Flavor) -> bool {
-    if flavor == Flavor::Azure {
-        return left.starts_with('/')
-            && right.starts_with('/')
-            && left.trim_end_matches('/').eq_ignore_ascii_case(right.trim_end_matches('/'));
+/// Returns whether two texts of Azure are the same: an identifier in any case, a place with or without its blanks.
+fn azure(name: &str, left: &str, right: &str) -> bool {
+    if name == "location" {
+        let place = |text: &str| text.chars().filter(|c| *c != ' ').map(|c| c.to_ascii_lowercase()).collect::<String>();
+        return place(left) == place(right);
     }
+    let id = |text: &str| text.starts_with('/');
+    id(left) && id(right) && left.trim_end_matches('/').eq_ignore_ascii_case(right.trim_end_matches('/'))
+}
+
+/// Returns whether two texts of Google Cloud are the same: a name with or without what leads to it, a span of time.
+fn google(left: &str, right: &str) -> bool {
     let tail = |text: &str| {
         text.split_once("/projects/").map_or_else(|| text.to_owned(), |(_, tail)| format!("projects/{tail}"))
     };
-    let (left, right) = (tail(left), tail(right));
+    let span = |text: &str| text.ends_with('s').then(|| quantity::duration(text)).flatten();
+    let (long, short) = (tail(left), tail(right));
     let ends = |long: &str, short: &str| {
         long.starts_with("projects/")
-            && short.contains('/')
+            && !short.is_empty()
             && long.strip_suffix(short).is_some_and(|before| before.ends_with('/'))
     };
-    left == right || ends(&left, &right) || ends(&right, &left)
+    long == short
+        || ends(&long, &short)
+        || ends(&short, &long)
+        || matches!((span(left), span(right)), (Some(left), Some(right)) if left == right)
 }
 
 /// Returns the JSON document that a value holds as text.

@@ -82,12 +82,20 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
     let about = ABOUT_SECRETS.iter().any(|ending| plain.ends_with(ending)) && !plain.ends_with("password");
     let kept = plain == "lastappliedconfiguration" || plain.ends_with("lastappliedconfiguration");
     // Attributes that only carry such a word: a pagination token or a mount switch holds no secret.
-    let harmless =
-        ["automountserviceaccounttoken", "encryptionkey", "primarykey", "kmsmasterkey", "credentials", "httptokens"]
-            .contains(&plain.as_str())
-            || ["generate", "enable", "require", "allow", "use", "manage", "rotate", "revoke"]
-                .iter()
-                .any(|verb| plain.starts_with(verb));
+    let harmless = [
+        "automountserviceaccounttoken",
+        "encryptionkey",
+        "primarykey",
+        "kmsmasterkey",
+        "credentials",
+        "httptokens",
+        "secrets",
+        "imagepullsecrets",
+    ]
+    .contains(&plain.as_str())
+        || ["generate", "enable", "require", "allow", "use", "manage", "rotate", "revoke"]
+            .iter()
+            .any(|verb| plain.starts_with(verb));
     kept || (!about && !harmless && SECRET_WORDS.iter().any(|word| plain.contains(word)))
 }
 

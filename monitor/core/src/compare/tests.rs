@@ -180,6 +180,36 @@ fn what_means_the_same_is_the_same() {
 }
 
 #[test]
+fn every_cloud_writes_in_its_own_way() {
+    let network = "https://www.googleapis.com/compute/v1/projects/p/global/networks/default";
+    let same = [
+        ("compute.googleapis.com/Instance", json!({"network": "default"}), json!({"network": network})),
+        ("compute.googleapis.com/Instance", json!({"network": "global/networks/default"}), json!({"network": network})),
+        (
+            "compute.googleapis.com/Instance",
+            json!({"sizeGb": 10, "ttl": "3600s"}),
+            json!({"sizeGb": "10", "ttl": "3600.0s"}),
+        ),
+        ("Microsoft.Web/sites", json!({"location": "West Europe"}), json!({"location": "westeurope"})),
+        ("Microsoft.Web/sites", json!({"id": "/subscriptions/A"}), json!({"id": "/subscriptions/a"})),
+        ("apps/Deployment", json!({"spec": {"cpu": "2000m"}}), json!({"spec": {"cpu": 2}})),
+        ("Secret", json!({"stringData": {"a": "test"}}), json!({"data": {"a": "dGVzdA=="}})),
+    ];
+    for (kind, desired, observed) in &same {
+        assert_eq!(compared(kind, desired, observed).changes, vec![], "{kind} {desired}");
+    }
+    let different = [
+        ("compute.googleapis.com/Instance", json!({"network": "fault"}), json!({"network": network})),
+        ("Microsoft.Web/sites", json!({"location": "West Europe"}), json!({"location": "northeurope"})),
+        ("apps/Deployment", json!({"spec": {"name": "2000m"}}), json!({"spec": {"name": "2"}})),
+        ("Secret", json!({"stringData": {"a": "test"}}), json!({"data": {"a": "dGVzdB=="}})),
+    ];
+    for (kind, desired, observed) in &different {
+        assert_eq!(compared(kind, desired, observed).changes.len(), 1, "{kind} {desired}");
+    }
+}
+
+#[test]
 fn what_only_looks_alike_is_different() {
     let different = [
         (json!({"A": "5"}), json!({"A": "5.1"}), "/A"),

@@ -3,6 +3,7 @@
 //! Only what is declared is compared. The answer is one of three, never two: what was not read, is write-only or could
 //! not be resolved is unknown, neither drift nor in sync. What counts as equal is data ([`crate::schema`]).
 
+mod ignore;
 mod kubernetes;
 mod list;
 mod policy;
@@ -20,6 +21,7 @@ use serde_json::Value;
 use crate::resource::{Depth, Kind};
 use crate::schema::Schema;
 
+pub use ignore::Ignore;
 pub use sensitive::masked;
 
 /// What the world says about a resource besides its own attributes.

@@ -32,7 +32,7 @@ pub(super) fn is_item_worth_listing<'a>(walk: &Walk<'a>, item: &'a Value, at: Pl
 }
 
 /// Returns whether a value says what its absence says: nothing, off, none.
-fn is_silent(value: &Value) -> bool {
+pub(super) fn is_silent(value: &Value) -> bool {
     match value {
         Value::Bool(truth) => !truth,
         Value::Number(number) => number.as_f64() == Some(0.0),

@@ -349,19 +349,26 @@ impl<'a> Walk<'a> {
 
     /// Returns whether any part of a declared value that was not read must have been removed.
     fn is_lost(&mut self, desired: &'a Value, at: Place) -> bool {
+        !self.is_default(desired, at) && self.is_lost_below(desired, at)
+    }
+
+    /// The same where what it was part of is gone too: a default is what a part is of something that is there, so only
+    /// one that says nothing or off stays what it was.
+    fn is_lost_below(&mut self, desired: &'a Value, at: Place) -> bool {
         const UNREADABLE: u32 = mark::READ_ONLY | mark::WRITE_ONLY | mark::NOT_READ;
         let unreadable = self.facts.depth == Depth::Listed || at.marks & UNREADABLE != 0;
-        if unreadable || is_empty(desired) || is_unresolved(desired) || self.is_default(desired, at) {
+        let off = undeclared::is_silent(desired) && self.is_default(desired, at);
+        if unreadable || off || is_empty(desired) || is_unresolved(desired) {
             return false;
         }
         match desired {
             Value::Object(map) => map.iter().any(|(name, value)| {
                 self.path.push(Step::Name(name));
-                let lost = self.is_lost(value, self.named(at, name));
+                let lost = self.is_lost_below(value, self.named(at, name));
                 self.path.pop();
                 lost
             }),
-            Value::Array(items) => items.iter().any(|value| self.is_lost(value, self.item(at))),
+            Value::Array(items) => items.iter().any(|value| self.is_lost_below(value, self.item(at))),
             _ => self.flavor == Flavor::Kubernetes || !sensitive::is_secret_name(self.name()),
         }
     }

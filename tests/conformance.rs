@@ -172,16 +172,26 @@ fn judge(case: &Case, score: &mut Score) {
     }
 }
 
-/// Returns a value that nobody could take for the given one.
-fn other_than(value: &Value) -> Value {
+/// Returns values that nobody could take for the given one.
+fn others_than(value: &Value) -> Vec<Value> {
     match value {
-        Value::Bool(truth) => json!(!truth),
-        Value::Number(number) => json!(number.as_f64().unwrap_or_default() + 7.0),
-        Value::String(text) => match text.parse::<i64>() {
-            Ok(number) => json!((number + 7).to_string()),
-            Err(_) => json!(format!("{text}-drifted")),
-        },
-        _ => json!("drifted"),
+        Value::Bool(truth) => vec![json!(!truth)],
+        Value::Number(number) => {
+            let number = number.as_f64().unwrap_or_default();
+            vec![json!(number + 7.0), json!(number * 10.0 + 1.0)]
+        }
+        Value::String(text) => {
+            let mut others = vec![json!(format!("{text}-drifted")), json!(format!("x{text}")), json!("drifted")];
+            let shorter: String = text.chars().skip(1).collect();
+            if !shorter.trim().is_empty() {
+                others.push(json!(shorter));
+            }
+            if let Ok(number) = text.parse::<i64>() {
+                others = vec![json!((number + 7).to_string()), json!(number + 1)];
+            }
+            others
+        }
+        _ => vec![json!("drifted")],
     }
 }
 
@@ -221,12 +231,14 @@ fn visit(declared: &Value, observed: &Value, path: &mut String, then: &mut dyn F
             }
         }
         (left, right) if left == right && !is_hollow(left) => {
-            let (place, value) = (path.clone(), other_than(left));
-            then(path, &move |tree| {
-                if let Some(slot) = tree.pointer_mut(&place) {
-                    *slot = value.clone();
-                }
-            });
+            for value in others_than(left) {
+                let place = path.clone();
+                then(path, &move |tree| {
+                    if let Some(slot) = tree.pointer_mut(&place) {
+                        *slot = value.clone();
+                    }
+                });
+            }
         }
         _ => {}
     }

@@ -38,9 +38,13 @@ fn is_everybody(value: &Value) -> bool {
 
 /// Returns whether two texts name the same account: by its number, or by the ARN of its root.
 pub(super) fn same_account(left: &str, right: &str) -> bool {
-    let account = |text: &str| {
-        let id = text.strip_suffix(":root").and_then(|arn| arn.rsplit(':').next()).unwrap_or(text).to_owned();
-        (id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit())).then_some(id)
-    };
     matches!((account(left), account(right)), (Some(left), Some(right)) if left == right)
+}
+
+fn account(text: &str) -> Option<&str> {
+    let id = match text.strip_suffix(":root") {
+        Some(arn) => arn.strip_prefix("arn:")?.split_once(":iam::")?.1,
+        None => text,
+    };
+    (id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit())).then_some(id)
 }

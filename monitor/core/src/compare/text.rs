@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
-/// Returns whether two texts differ in nothing but line ends, blanks around them and, in schedules, between words.
+/// Returns whether two texts differ in nothing but line ends, blanks at their end and, in schedules, between words.
 pub(super) fn same_but_for_blanks(left: &str, right: &str) -> bool {
-    let (left, right) = (left.trim(), right.trim());
+    let (left, right) = (left.trim_end(), right.trim_end());
     if left.is_empty() || right.is_empty() {
         return false;
     }

@@ -9,6 +9,7 @@
 //!
 //! Everything between `normalize` and `decide` is in the crate `driftwarden-core`.
 
+pub mod cli;
 pub mod collect;
 pub mod desired;
 pub mod http_client;

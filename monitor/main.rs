@@ -1,3 +1,12 @@
-//! The program `driftwarden`.
+//! The program `driftwarden`: everything is in the library, so that tests can reach it.
 
-fn main() {}
+use std::process::ExitCode;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    // Fails only if somebody installed one before; then that one is used.
+    drop(rustls::crypto::ring::default_provider().install_default());
+    driftwarden::cli::main()
+}

@@ -49,8 +49,8 @@ enum Command {
     )]
     Diff(diff::Args),
     /// Lists, tests and explains rules.
-    #[command(after_help = "Example: driftwarden rules test rules")]
-    Rules(rules::Args),
+    #[command(subcommand, after_help = "Example: driftwarden rules test rules")]
+    Rules(rules::Command),
     /// Prints completions for a shell.
     #[command(after_help = "Example: driftwarden completions bash > /etc/bash_completion.d/driftwarden")]
     Completions(completions::Args),
@@ -89,7 +89,7 @@ fn print_error(error: &anyhow::Error) {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Diff(args) => diff::run(&args),
-        Command::Rules(args) => rules::run(&args),
+        Command::Rules(command) => rules::run(&command),
         Command::Completions(args) => completions::run::<Arguments>(&args),
     }
 }

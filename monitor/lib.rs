@@ -9,10 +9,12 @@
 //!
 //! Everything between `normalize` and `decide` is in the crate `driftwarden-core`.
 
+pub mod audit;
 pub mod cli;
 pub mod collect;
 pub mod desired;
 pub mod http_client;
+pub mod ledger;
 pub mod notify;
 pub mod remediate;
 pub mod rulebook;

@@ -9,6 +9,7 @@ mod form;
 mod sqlite;
 
 use std::fmt;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -30,6 +31,14 @@ pub struct Config {
 impl Default for Config {
     fn default() -> Self {
         Self { url: "sqlite://./driftwarden.db".to_owned() }
+    }
+}
+
+impl Config {
+    /// Returns the file of the database.
+    pub fn path(&self) -> Result<&Path, StoreError> {
+        let path = self.url.strip_prefix("sqlite://").filter(|path| !path.is_empty());
+        path.map(Path::new).ok_or(StoreError::Url)
     }
 }
 
@@ -462,8 +471,5 @@ pub struct Outcome<'a> {
 
 /// Opens the memory, or refuses; never starts an empty one where there is a file that it cannot trust.
 pub async fn open(config: &Config) -> Result<Arc<dyn Store>, StoreError> {
-    let Some(path) = config.url.strip_prefix("sqlite://").filter(|path| !path.is_empty()) else {
-        return Err(StoreError::Url);
-    };
-    Ok(Arc::new(sqlite::Sqlite::open(path.as_ref()).await?))
+    Ok(Arc::new(sqlite::Sqlite::open(config.path()?).await?))
 }

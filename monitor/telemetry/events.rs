@@ -210,3 +210,35 @@ impl Event for ConfigReloaded<'_> {
         }
     }
 }
+
+/// The audit log grew.
+#[derive(Debug)]
+pub struct AuditAppended {
+    /// By that many records.
+    pub records: usize,
+}
+
+impl Event for AuditAppended {
+    fn record(&self) {
+        METRICS.audit_appended(u64::try_from(self.records).unwrap_or(u64::MAX));
+    }
+}
+
+/// The audit log refused a record; what was to be recorded was not done.
+#[derive(Debug)]
+pub struct AuditRefused<'a> {
+    /// Why.
+    pub error: &'a dyn std::error::Error,
+}
+
+impl Event for AuditRefused<'_> {
+    fn record(&self) {
+        let mut chain = self.error.to_string();
+        let mut source = self.error.source();
+        while let Some(error) = source {
+            chain = format!("{chain}: {error}");
+            source = error.source();
+        }
+        tracing::error!(error = chain, "failed to append to the audit log: nothing that needs a record is done");
+    }
+}

@@ -90,7 +90,7 @@ CREATE TABLE intents (
 CREATE INDEX intents_by_resource ON intents (resource, at);
 
 CREATE TABLE audit (
-    seq BIGINT NOT NULL PRIMARY KEY,
+    seq BIGINT NOT NULL PRIMARY KEY CHECK (seq > 0),
     at TEXT NOT NULL,
     body TEXT NOT NULL,
     prev TEXT NOT NULL,

@@ -4,14 +4,13 @@
 //! line feed is cut away before the next line is written.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::fs::{File, Metadata, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write as _};
+use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::AuditError;
-use super::chain::{Anchored, Broken, GENESIS, Row, Verifier};
+use super::chain::{Anchored, Broken, GENESIS, Row, Verifier, announcements, confirmations};
 
 /// The anchor file, open for appending, and its last word.
 #[derive(Debug)]
@@ -87,13 +86,13 @@ impl Anchors {
 
     /// Announces rows that are about to be stored.
     pub(super) fn announced(mut self, rows: &[Row]) -> Result<Self, AuditError> {
-        self.write(rows, "? ")?;
+        self.write(&announcements(rows))?;
         Ok(self)
     }
 
     /// Confirms rows that were stored.
     pub(super) fn confirmed_up_to(mut self, rows: &[Row]) -> Result<Self, AuditError> {
-        self.write(rows, "")?;
+        self.write(&confirmations(rows))?;
         if let Some(last) = rows.last() {
             self.confirmed = last.seq;
             self.hash.clone_from(&last.hash);
@@ -102,13 +101,8 @@ impl Anchors {
         Ok(self)
     }
 
-    fn write(&mut self, rows: &[Row], mark: &str) -> Result<(), AuditError> {
+    fn write(&mut self, lines: &str) -> Result<(), AuditError> {
         self.check_unchanged()?;
-        let mut lines = String::new();
-        for row in rows {
-            // Writing to a text cannot fail.
-            let _ = writeln!(lines, "{mark}{} {}", row.seq, row.hash);
-        }
         self.file.write_all(lines.as_bytes()).map_err(failed("write", &self.path))?;
         self.file.sync_data().map_err(failed("sync", &self.path))?;
         self.length = self.length.saturating_add(u64::try_from(lines.len()).unwrap_or(u64::MAX));

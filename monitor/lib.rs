@@ -12,6 +12,7 @@
 pub mod audit;
 pub mod cli;
 pub mod collect;
+pub mod demo;
 pub mod desired;
 pub mod http_client;
 pub mod ledger;

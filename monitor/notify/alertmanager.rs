@@ -21,7 +21,7 @@ use url::Url;
 
 use super::config::{ConfigError, Settings};
 use super::{Batch, Notifier, NotifierType, NotifyError};
-use crate::http_client;
+use crate::outbound;
 use crate::secret::{Secret, SecretError};
 
 pub(super) const TYPE: NotifierType =
@@ -103,7 +103,7 @@ struct Alert {
 
 fn build(settings: &Settings<'_>) -> Result<Arc<dyn Notifier>, ConfigError> {
     let config: AlertmanagerConfig = settings.parse()?;
-    if let Some(objection) = http_client::objection(&config.url) {
+    if let Some(objection) = outbound::objection(&config.url) {
         return Err(settings.error(objection));
     }
     if config.basic_auth.is_some() && config.bearer.is_some() {
@@ -114,7 +114,7 @@ fn build(settings: &Settings<'_>) -> Result<Arc<dyn Notifier>, ConfigError> {
     }
     Ok(Arc::new(Alertmanager {
         client: settings.client(config.timeout)?,
-        alerts_url: http_client::join(&config.url, &["api", "v2", "alerts"]),
+        alerts_url: outbound::join(&config.url, &["api", "v2", "alerts"]),
         external_url: settings.external_url.cloned(),
         told: Mutex::default(),
         config,
@@ -127,7 +127,7 @@ impl Notifier for Alertmanager {
         for notices in batch.notices.chunks(CHUNK) {
             let alerts: Vec<Alert> = notices.iter().map(|notice| self.alert(notice, batch.now)).collect();
             let request = self.authorized(self.client.post(self.alerts_url.clone())).map_err(NotifyError::for_now)?;
-            http_client::deliver(&self.alerts_url, request.json(&alerts), batch.now).await?;
+            outbound::deliver(&self.alerts_url, request.json(&alerts), batch.now).await?;
             self.forget_resolved(notices);
         }
         Ok(())
@@ -159,7 +159,7 @@ impl Alertmanager {
             annotations: annotations(finding),
             starts_at: finding.opened_at.unwrap_or(finding.first_seen).to_string(),
             ends_at: ends_at.to_string(),
-            generator_url: self.external_url.as_ref().map(|base| http_client::join(base, &findings)),
+            generator_url: self.external_url.as_ref().map(|base| outbound::join(base, &findings)),
         }
     }
 
@@ -266,9 +266,9 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    use crate::http_client::peer::Peer;
-    use crate::notify::samples::{self, batch, finding, firing, resolved};
-    use crate::notify::{Config, ReceiverConfig};
+    use crate::notify::{Config, ReceiverConfig, batch};
+    use crate::outbound::peer::Peer;
+    use crate::outbound::samples::{finding, firing, resolved};
 
     fn notifier(peer: &Peer, more: &Value) -> Arc<dyn Notifier> {
         let mut receiver = json!({"name": "oncall", "type": "alertmanager", "url": peer.url});
@@ -339,7 +339,7 @@ mod tests {
         std::fs::write(&path, "t0ken\n").unwrap();
         let secret = format!("${{file:{}}}", path.display());
         let peer = Peer::answering(&[]).await;
-        let one = samples::batch(vec![firing(finding("logs"))]);
+        let one = batch(vec![firing(finding("logs"))]);
         notifier(&peer, &json!({"bearer": secret})).send(&one).await.unwrap();
         notifier(&peer, &json!({"basic_auth": {"username": "u", "password": secret}})).send(&one).await.unwrap();
         let seen = peer.seen();

@@ -16,7 +16,7 @@ use serde_json::{Map, Value};
 use url::Url;
 
 use super::{NOTIFIERS, NotifierType, Receivers};
-use crate::http_client;
+use crate::outbound;
 
 /// Who is told of what.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
@@ -129,7 +129,7 @@ impl Settings<'_> {
     pub(super) fn client(&self, timeout: SignedDuration) -> Result<reqwest::Client, ConfigError> {
         let timeout = Duration::try_from(timeout).ok().filter(|timeout| !timeout.is_zero());
         let timeout = timeout.ok_or_else(|| self.error("`timeout` must be longer than nothing"))?;
-        http_client::client(timeout).map_err(|error| self.error("no HTTP client can be made").because(error))
+        outbound::client(timeout).map_err(|error| self.error("no HTTP client can be made").because(error))
     }
 
     pub(super) fn error(&self, why: &str) -> ConfigError {
@@ -267,7 +267,7 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    use crate::notify::samples;
+    use crate::outbound::samples;
     use driftwarden_core::decide::routes_of;
 
     fn build(config: Value) -> Result<Receivers, ConfigError> {

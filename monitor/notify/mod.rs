@@ -18,7 +18,7 @@ use schemars::{Schema, SchemaGenerator};
 
 pub use config::{Config, ConfigError, ReceiverConfig, RouteConfig};
 
-use crate::http_client::DeliveryError;
+use crate::outbound::DeliveryError;
 use config::Settings;
 
 /// Every type of receiver.
@@ -114,83 +114,7 @@ impl fmt::Debug for Receivers {
 }
 
 #[cfg(test)]
-pub(crate) mod samples {
-    //! Findings to tell of.
-
-    use driftwarden_core::compare::{Change, ChangeOp};
-    use driftwarden_core::decide::Status;
-    use driftwarden_core::finding::{Cause, DriftKind, Evidence, Finding, Fingerprint, Phase, Severity, Subject};
-    use driftwarden_core::resource::{Kind, Labels, Origin, Provider, Scope, Touched};
-    use serde_json::json;
-
-    use super::{Arc, Batch, Notice, Timestamp};
-
-    pub(crate) fn at(text: &str) -> Timestamp {
-        text.parse().unwrap()
-    }
-
-    /// Returns an open drift of the bucket `name`.
-    pub(crate) fn finding(name: &str) -> Finding {
-        let scope =
-            Scope { cloud: "prod".into(), provider: Provider::Aws, account: "1".into(), region: "eu-west-1".into() };
-        let resource = scope.id(&Kind::from("AWS::S3::Bucket"), name);
-        let subject = Subject::Drift(DriftKind::Changed);
-        Finding {
-            fingerprint: Fingerprint::of(&resource, &subject),
-            generation: 1,
-            phase: Phase::Open,
-            scope,
-            evidence: evidence(resource, subject),
-            priority: 2,
-            priority_reasons: vec!["severity high of changed resource".to_owned()],
-            first_seen: at("2026-01-01T00:00:00Z"),
-            last_seen: at("2026-01-01T00:10:00Z"),
-            opened_at: Some(at("2026-01-01T00:05:00Z")),
-            resolved_at: None,
-            sightings: 3,
-        }
-    }
-
-    fn evidence(resource: driftwarden_core::resource::ResourceId, subject: Subject) -> Evidence {
-        let touched =
-            Touched { commit: "c0ffee".into(), author: "Ada <ada@example.org>".into(), at: at("2025-12-31T00:00:00Z") };
-        Evidence {
-            resource,
-            subject,
-            labels: Labels::from([("app.example/team-name".to_owned(), "data".to_owned())]),
-            severity: Severity::High,
-            message: "bucket differs from Git".to_owned(),
-            changes: vec![Change {
-                path: "/Versioning".to_owned(),
-                op: ChangeOp::Changed,
-                desired: json!("Enabled"),
-                observed: json!("Suspended"),
-                sensitive: false,
-            }],
-            origin: Some(Origin {
-                source: "infra".into(),
-                revision: "abc123".into(),
-                file: "prod/logs.yaml".into(),
-                line: 7,
-                touched: Some(touched),
-            }),
-            cause: Cause::OutOfBand,
-            actor: None,
-        }
-    }
-
-    pub(crate) fn firing(finding: Finding) -> Notice {
-        Notice { status: Status::Firing, finding }
-    }
-
-    pub(crate) fn resolved(mut finding: Finding) -> Notice {
-        finding.phase = Phase::Resolved;
-        finding.resolved_at = Some(at("2026-01-01T01:00:00Z"));
-        Notice { status: Status::Resolved, finding }
-    }
-
-    pub(crate) fn batch(notices: Vec<Notice>) -> Batch {
-        let receiver = Arc::from("oncall");
-        Batch { receiver, group: "g".to_owned(), dedup: "d1".to_owned(), now: at("2026-01-01T02:00:00Z"), notices }
-    }
+fn batch(notices: Vec<Notice>) -> Batch {
+    let now = crate::outbound::samples::at("2026-01-01T02:00:00Z");
+    Batch { receiver: "oncall".into(), group: "g".to_owned(), dedup: "d1".to_owned(), now, notices }
 }

@@ -14,7 +14,7 @@ use url::Url;
 
 use super::config::{ConfigError, Settings};
 use super::{Batch, Notifier, NotifierType, NotifyError};
-use crate::http_client;
+use crate::outbound;
 use crate::secret::Secret;
 use crate::view::FindingView;
 
@@ -74,7 +74,7 @@ struct Told {
 
 fn build(settings: &Settings<'_>) -> Result<Arc<dyn Notifier>, ConfigError> {
     let config: WebhookConfig = settings.parse()?;
-    if let Some(objection) = http_client::objection(&config.url) {
+    if let Some(objection) = outbound::objection(&config.url) {
         return Err(settings.error(objection));
     }
     Ok(Arc::new(Webhook { client: settings.client(config.timeout)?, config }))
@@ -87,8 +87,8 @@ impl Notifier for Webhook {
         let secret = self.config.secret.as_ref().map(Secret::read).transpose().map_err(NotifyError::for_now)?;
         let request = self.client.post(self.config.url.clone());
         let request =
-            http_client::sign(request, &batch.dedup, batch.now, body, secret.as_ref()).map_err(NotifyError::for_now)?;
-        Ok(http_client::deliver(&self.config.url, request, batch.now).await?)
+            outbound::sign(request, &batch.dedup, batch.now, body, secret.as_ref()).map_err(NotifyError::for_now)?;
+        Ok(outbound::deliver(&self.config.url, request, batch.now).await?)
     }
 }
 
@@ -124,9 +124,9 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    use crate::http_client::peer::Peer;
-    use crate::notify::samples::{batch, finding, firing, resolved};
-    use crate::notify::{Config, ReceiverConfig, RouteConfig};
+    use crate::notify::{Config, ReceiverConfig, RouteConfig, batch};
+    use crate::outbound::peer::Peer;
+    use crate::outbound::samples::{finding, firing, resolved};
 
     fn notifier(peer: &Peer, secret: &str) -> Arc<dyn Notifier> {
         let receiver = json!({"name": "chat", "type": "webhook", "url": peer.url, "secret": secret});

@@ -1,6 +1,6 @@
 //! The way out for what is told and asked: one client, signatures, and what an answer means.
 //!
-//! Used by `notify` and `remediate`. It follows no redirects, and it never shows the body of an answer to anyone: a body
+//! It follows no redirects, and it never shows the body of an answer to anyone: a body
 //! is foreign text. It does not read clouds; that is `collect::http`, with its budgets.
 
 use std::time::Duration;
@@ -248,6 +248,82 @@ pub(crate) mod peer {
             response.headers_mut().insert(name, value.parse().unwrap());
         }
         response
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod samples {
+    //! Findings to tell of.
+
+    use driftwarden_core::compare::{Change, ChangeOp};
+    use driftwarden_core::decide::{Notice, Status};
+    use driftwarden_core::finding::{Cause, DriftKind, Evidence, Finding, Fingerprint, Phase, Severity, Subject};
+    use driftwarden_core::resource::{Kind, Labels, Origin, Provider, Scope, Touched};
+    use jiff::Timestamp;
+    use serde_json::json;
+
+    pub(crate) fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    /// Returns an open drift of the bucket `name`.
+    pub(crate) fn finding(name: &str) -> Finding {
+        let scope =
+            Scope { cloud: "prod".into(), provider: Provider::Aws, account: "1".into(), region: "eu-west-1".into() };
+        let resource = scope.id(&Kind::from("AWS::S3::Bucket"), name);
+        let subject = Subject::Drift(DriftKind::Changed);
+        Finding {
+            fingerprint: Fingerprint::of(&resource, &subject),
+            generation: 1,
+            phase: Phase::Open,
+            scope,
+            evidence: evidence(resource, subject),
+            priority: 2,
+            priority_reasons: vec!["severity high of changed resource".to_owned()],
+            first_seen: at("2026-01-01T00:00:00Z"),
+            last_seen: at("2026-01-01T00:10:00Z"),
+            opened_at: Some(at("2026-01-01T00:05:00Z")),
+            resolved_at: None,
+            sightings: 3,
+        }
+    }
+
+    fn evidence(resource: driftwarden_core::resource::ResourceId, subject: Subject) -> Evidence {
+        let touched =
+            Touched { commit: "c0ffee".into(), author: "Ada <ada@example.org>".into(), at: at("2025-12-31T00:00:00Z") };
+        Evidence {
+            resource,
+            subject,
+            labels: Labels::from([("app.example/team-name".to_owned(), "data".to_owned())]),
+            severity: Severity::High,
+            message: "bucket differs from Git".to_owned(),
+            changes: vec![Change {
+                path: "/Versioning".to_owned(),
+                op: ChangeOp::Changed,
+                desired: json!("Enabled"),
+                observed: json!("Suspended"),
+                sensitive: false,
+            }],
+            origin: Some(Origin {
+                source: "infra".into(),
+                revision: "abc123".into(),
+                file: "prod/logs.yaml".into(),
+                line: 7,
+                touched: Some(touched),
+            }),
+            cause: Cause::OutOfBand,
+            actor: None,
+        }
+    }
+
+    pub(crate) fn firing(finding: Finding) -> Notice {
+        Notice { status: Status::Firing, finding }
+    }
+
+    pub(crate) fn resolved(mut finding: Finding) -> Notice {
+        finding.phase = Phase::Resolved;
+        finding.resolved_at = Some(at("2026-01-01T01:00:00Z"));
+        Notice { status: Status::Resolved, finding }
     }
 }
 

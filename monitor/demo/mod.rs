@@ -18,6 +18,7 @@ use self::intruder::Intruder;
 pub use self::ledger::{Story, Summary};
 use self::repository::{Change, Repository};
 use self::world::World;
+use crate::rulebook::BUILTIN;
 use crate::view::FindingView;
 
 mod aws;
@@ -121,6 +122,7 @@ impl Demo {
     fn write_config(&self, program: &Path, repository: &Path) -> anyhow::Result<()> {
         let secret = self.folder.path().join("aws-secret");
         fs::write(&secret, "demo-secret\n").context("failed to write the demo's secret")?;
+        write_rules(&self.folder.path().join("rules"))?;
         let config = config(&self.addresses, &[program, repository, &secret, self.folder.path()]);
         let text = serde_saphyr::to_string(&config).context("failed to write the configuration")?;
         fs::write(self.config(), text).context("failed to write the configuration")
@@ -150,6 +152,17 @@ fn declare(repository: &Repository, assets: &mut [Asset], world: &World) -> anyh
     repository.commit(assets, &Change { author: "Maya", message: "keep the logs of the APIs for 90 days", at: ago(2) })
 }
 
+/// Writes the rules that come with the program.
+fn write_rules(folder: &Path) -> anyhow::Result<()> {
+    for (file, text) in BUILTIN {
+        let path = folder.join(file);
+        let parent = path.parent().unwrap_or(folder);
+        fs::create_dir_all(parent).context("failed to create the folder of rules")?;
+        fs::write(&path, text).with_context(|| format!("failed to write rule `{file}`"))?;
+    }
+    Ok(())
+}
+
 fn set(value: &mut Value, pointer: &str, new: Value) {
     if let Some(place) = value.pointer_mut(pointer) {
         *place = new;
@@ -173,10 +186,12 @@ fn config(addresses: &Addresses, [program, repository, secret, folder]: &[&Path;
         ],
         "desired": [{"name": "infra", "git": {"url": repository.display().to_string(), "ref": "main", "every": "2s"},
             "clouds": ["prod", "shop"]}],
+        "rules": [{"path": folder.join("rules").display().to_string()}],
         "hold": {"scans": 2, "for": "3s"},
-        "remediate": {"hooks": [{"name": "put-back", "match": ["drift=changed", "kind=apps/Deployment"],
+        "remediate": {"hooks": [{"name": "put-back", "match": ["drift=changed", "cause=out_of_band", "kind=apps/Deployment"],
             "exec": {"command": [program.display().to_string(), "demo-mend", "--aws", aws, "--kubernetes", kubernetes]},
-            "mode": "apply", "timeout": "10s"}]},
+            "mode": "apply", "timeout": "10s", "cooldown": "5s", "ramp_pause": "1s", "verify_for": "30s",
+            "max_actions": 40, "max_percent": 50, "max_per_hour": 400}]},
     })
 }
 

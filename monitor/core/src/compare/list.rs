@@ -93,6 +93,9 @@ const KEYS: [&str; 30] = [
     "Path",
 ];
 
+/// Keys that tell items apart without being their names.
+const SHARED_KEYS: [&str; 8] = ["StatusCode", "Region", "RegionName", "Type", "Priority", "Path", "Alias", "Sid"];
+
 type Lists<'a> = (&'a [Value], &'a [Value]);
 
 /// Compares two lists.
@@ -239,7 +242,7 @@ fn leftover<'a>(walk: &mut Walk<'a>, both: (&'a Value, &'a Value), (lost, left):
         .into_iter()
         .filter(|index| observed.get(*index).is_some_and(|item| !is_declared_elsewhere(walk, item)))
         .collect();
-    let open = is_open(walk, observed, at);
+    let open = is_open(walk, (desired, observed), at);
     if !lost.is_empty() || (!open && !left.is_empty()) {
         if lost.is_empty() && desired.is_empty() && walk.is_default(both.1, at) {
             return;
@@ -273,15 +276,20 @@ fn holds(value: &Value, item: &Value) -> bool {
 }
 
 /// Returns whether more items than the declared ones say nothing against what is declared.
-fn is_open(walk: &Walk<'_>, observed: &[Value], at: Place) -> bool {
-    if at.whole {
+///
+/// Items that have names stand for themselves: one more says nothing about those that are declared, and is listed as
+/// undeclared. A list of values without names is one value.
+fn is_open(walk: &Walk<'_>, (desired, observed): Lists<'_>, at: Place) -> bool {
+    if at.whole || walk.is_document() {
         return false;
     }
     let name = walk.name();
+    let named =
+        walk.flavor == Flavor::Aws && key_of((desired, observed)).is_some_and(|key| !SHARED_KEYS.contains(&key));
     at.marks & mark::PARTIAL != 0
         || (walk.flavor == Flavor::Kubernetes && kubernetes::list_keys(name, observed).is_some())
         || is_tags(name)
-        || (walk.flavor != Flavor::Kubernetes && !name.contains("nvironment") && is_bag(observed))
+        || (walk.flavor != Flavor::Kubernetes && !name.contains("nvironment") && (is_bag(observed) || named))
 }
 
 fn is_bag(items: &[Value]) -> bool {
@@ -319,6 +327,19 @@ fn tags_of(value: &Value) -> Option<Vec<(&str, &Value)>> {
         }
         _ => None,
     }
+}
+
+/// Returns whether a text is a list of words, written with commas between them.
+pub(super) fn same_words(left: &Value, right: &Value) -> bool {
+    let ((Value::Array(items), Value::String(text)) | (Value::String(text), Value::Array(items))) = (left, right)
+    else {
+        return false;
+    };
+    let mut words: Vec<&str> = text.split(',').map(str::trim).collect();
+    let mut listed: Vec<&str> = items.iter().filter_map(Value::as_str).collect();
+    words.sort_unstable();
+    listed.sort_unstable();
+    listed.len() == items.len() && words == listed
 }
 
 /// Returns whether the provider itself put an item into a list of tags.

@@ -18,8 +18,13 @@ fn is_statement(value: &Value) -> bool {
 }
 
 /// Returns whether an attribute that is not declared changes what a document means.
-pub(super) fn counts(name: &str, value: &Value) -> bool {
-    !super::walk::is_empty(value) && !matches!(name, "Version" | "Id" | "Sid")
+pub(super) fn counts(desired: &Map<String, Value>, name: &str, value: &Value) -> bool {
+    let label = match name {
+        "Version" | "Id" => desired.contains_key("Statement"),
+        "Sid" => desired.contains_key("Effect"),
+        _ => false,
+    };
+    !label && !super::walk::is_empty(value)
 }
 
 /// Returns whether two principals are the same: everybody is written as `*` and as `{"AWS": "*"}`.

@@ -25,7 +25,9 @@ pub(super) fn judge(walk: &Walk<'_>, (desired, observed): (&Value, &Value), at: 
     let same = desired == observed
         || canonical(desired, observed)
         || (walk.flavor == Flavor::Kubernetes && kubernetes::same_scalar(walk, desired, observed))
-        || rounded(desired, observed, at);
+        || rounded(desired, observed, at)
+        || same_epoch(desired, observed)
+        || same_epoch(observed, desired);
     if same {
         return Judgment::Same;
     }
@@ -84,7 +86,8 @@ pub(super) fn canonical(left: &Value, right: &Value) -> bool {
                     || same_number(number.as_f64(), text.parse().ok()) && number.to_string().len() < 16)
         }
         (Value::Bool(truth), Value::String(text)) | (Value::String(text), Value::Bool(truth)) => {
-            text.eq_ignore_ascii_case(if *truth { "true" } else { "false" })
+            let words = if *truth { ["true", "enabled"] } else { ["false", "disabled"] };
+            words.iter().any(|word| text.eq_ignore_ascii_case(word))
         }
         (Value::String(a), Value::String(b)) => is_truth(a) && a.eq_ignore_ascii_case(b),
         _ => false,
@@ -208,6 +211,18 @@ fn same_time(left: &str, right: &str) -> bool {
     let dated =
         |text: &str| text.len() >= 10 && text.as_bytes().get(4) == Some(&b'-') && text.as_bytes().get(7) == Some(&b'-');
     dated(left) && dated(right) && matches!((moment(left), moment(right)), (Some(left), Some(right)) if left == right)
+}
+
+/// Returns whether a number of seconds is the moment that a text names.
+fn same_epoch(seconds: &Value, date: &Value) -> bool {
+    let seconds = match seconds {
+        Value::Number(number) => number.as_f64(),
+        Value::String(text) if looks_numeric(text) && text.len() >= 9 => text.parse().ok(),
+        _ => None,
+    };
+    let Some(seconds) = seconds.filter(|seconds| *seconds > 1e8) else { return false };
+    let named = date.as_str().filter(|text| text.contains('-')).and_then(moment);
+    named.is_some_and(|moment| same_number(Some(seconds), Some(moment.as_duration().as_secs_f64())))
 }
 
 fn moment(text: &str) -> Option<jiff::Timestamp> {

@@ -173,6 +173,14 @@ fn what_means_the_same_is_the_same() {
         (json!({"Role": "arn:aws:iam::1:role/path/admin"}), json!({"Role": "admin"})),
         (json!({"DomainName": "Example.com"}), json!({"DomainName": "example.com."})),
         (json!({"Type": "Container"}), json!({"Type": "container"})),
+        (json!({"Events": ["b", "a"]}), json!({"Events": "a, b"})),
+        (json!({"Start": "2026-01-01T00:00:00Z"}), json!({"Start": 1_767_225_600})),
+        (json!({"logging": {"Level": "ALL"}}), json!({"Logging": {"level": "ALL"}})),
+        (json!({"Tags": {"a": "1"}}), json!({"Tags": [{"Key": "a", "Value": "1"}]})),
+        (
+            json!({"Rules": [{"Id": "a", "Days": 1}]}),
+            json!({"Rules": [{"Id": "b", "Days": 2}, {"Id": "a", "Days": 1}]}),
+        ),
     ];
     for (desired, observed) in &same {
         check(desired, observed, &[]);
@@ -217,6 +225,13 @@ fn what_only_looks_alike_is_different() {
         (json!({"Command": ["a", "b"]}), json!({"Command": ["b", "a"]}), "/Command/0"),
         (json!({"EngineVersion": "8.0"}), json!({"EngineVersion": "8.01"}), "/EngineVersion"),
         (json!({"Tags": [{"Key": "a", "Value": "x"}]}), json!({"Tags": [{"Key": "a", "Value": "X"}]}), "/Tags/0/Value"),
+        (
+            json!({"Cidrs": [{"Cidr": "10.0.0.0/8"}]}),
+            json!({"Cidrs": [{"Cidr": "10.0.0.0/8"}, {"Cidr": "0.0.0.0/0"}]}),
+            "/Cidrs",
+        ),
+        (json!({"Doc": "{\"a\": 1}"}), json!({"Doc": "{\"a\": 1, \"Id\": 2}"}), "/Doc"),
+        (json!({"Tags": {"a": "1"}}), json!({"Tags": [{"Key": "a", "Value": "2"}]}), "/Tags"),
         (json!({"Handler": "index.Main"}), json!({"Handler": "index.main"}), "/Handler"),
         (json!({"Name": "Prod"}), json!({"Name": "prod"}), "/Name"),
         (json!({"N": 9_007_199_254_740_993_i64}), json!({"N": 9_007_199_254_740_992_i64}), "/N"),

@@ -219,7 +219,7 @@ impl<'a> Walk<'a> {
                 continue;
             }
             let place = self.named(at, name);
-            self.below(Step::Name(name), |walk| match twin(observed, name, at) {
+            self.below(Step::Name(name), |walk| match walk.twin(observed, name, at) {
                 Some(Value::Null) | None => walk.missing(value, observed, place),
                 Some(other) => walk.value(value, other, place),
             });
@@ -230,6 +230,25 @@ impl<'a> Walk<'a> {
             }
         }
         self.owners.pop();
+    }
+
+    /// Returns what was read under a declared name, or under the name that the service now uses for it.
+    fn twin(&self, observed: &'a Map<String, Value>, name: &str, at: Place) -> Option<&'a Value> {
+        let found = observed.get(name);
+        if found.is_some() {
+            return found;
+        }
+        if at.marks & mark::OPERATORS == 0 {
+            let declared = |key: &String| self.owners.last().is_some_and(|(desired, _)| desired.contains_key(key));
+            let other = |key: &&String| {
+                self.flavor == Flavor::Aws
+                    && at.marks & mark::FREE_FORM == 0
+                    && key.eq_ignore_ascii_case(name)
+                    && !declared(key)
+            };
+            return observed.keys().filter(other).min().and_then(|key| observed.get(key));
+        }
+        OPERATORS.iter().find(|(old, _)| *old == name).and_then(|(_, new)| observed.get(*new))
     }
 
     /// Notes a declared name that was not read, unless it was read under another one.
@@ -243,14 +262,14 @@ impl<'a> Walk<'a> {
     /// Notes a name that was read and is not declared.
     fn extra(&mut self, name: &'a str, value: &'a Value, (desired, at): (&'a Map<String, Value>, Place)) {
         if at.whole {
-            if policy::counts(name, value) {
+            if policy::counts(desired, name, value) {
                 self.below(Step::Name(name), |walk| walk.report(ChangeOp::Added, (&Value::Null, value), at));
             }
             return;
         }
-        if self.probing > 0
-            || (at.marks & mark::OPERATORS != 0 && synonym(name).is_some_and(|old| desired.contains_key(old)))
-        {
+        let respelled = |key: &String| at.marks & mark::FREE_FORM == 0 && key.eq_ignore_ascii_case(name);
+        let renamed = at.marks & mark::OPERATORS != 0 && synonym(name).is_some_and(|old| desired.contains_key(old));
+        if self.probing > 0 || renamed || (self.flavor == Flavor::Aws && desired.keys().any(respelled)) {
             return;
         }
         let place = self.named(at, name);
@@ -271,6 +290,9 @@ impl<'a> Walk<'a> {
 
     /// Compares two values of different shape, or two scalars.
     fn unlike(&mut self, desired: &'a Value, observed: &'a Value, at: Place) {
+        if desired.is_object() != observed.is_object() && list::is_tags(self.name()) {
+            return self.documents(desired, observed, at);
+        }
         match (desired, observed) {
             (Value::Array(items), other) if !other.is_array() => match items.as_slice() {
                 [only] if !other.is_object() || only.is_object() => {
@@ -300,6 +322,9 @@ impl<'a> Walk<'a> {
     /// Compares two values one of which may be a document written as text.
     fn documents(&mut self, desired: &'a Value, observed: &'a Value, at: Place) {
         if at.whole && policy::same_principal(self.name(), desired, observed) {
+            return;
+        }
+        if list::same_words(desired, observed) {
             return;
         }
         if list::is_tags(self.name()) && list::same_tags(desired, observed) {
@@ -401,15 +426,6 @@ impl<'a> Walk<'a> {
             self.out.unknown.push(Unknown { path: pointer(&self.path), reason });
         }
     }
-}
-
-/// Returns what was read under a declared name, or under the name that the service now uses for it.
-fn twin<'a>(observed: &'a Map<String, Value>, name: &str, at: Place) -> Option<&'a Value> {
-    let found = observed.get(name);
-    if found.is_some() || at.marks & mark::OPERATORS == 0 {
-        return found;
-    }
-    OPERATORS.iter().find(|(old, _)| *old == name).and_then(|(_, new)| observed.get(*new))
 }
 
 /// Comparison operators of services that renamed them, old and new.

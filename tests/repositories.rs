@@ -1,8 +1,10 @@
 //! Desired state from a Git server that other people wrote, behind a password.
 
 use std::error::Error;
+use std::sync::Arc;
 
 use driftwarden::desired::Source;
+use driftwarden_core::resource::{Desired, Scope};
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -21,6 +23,15 @@ fn source(git: &GitServer, folder: &TempDir, password: &str) -> Source {
     let config = json!({"name": "infra", "clouds": ["prod"], "git": {"url": git.url(), "ref": "main", "path": "prod",
         "username": "ci", "password": format!("${{file:{}}}", file.display())}});
     Source::open(serde_json::from_value(config).unwrap(), &folder.path().join("cache")).unwrap()
+}
+
+/// Returns who last changed a resource in the repository.
+fn touched(source: &Source, desired: &Desired) -> String {
+    let account: Arc<str> = "-".into();
+    let scope =
+        Scope { cloud: "prod".into(), provider: desired.provider, account: Arc::clone(&account), region: account };
+    let id = scope.id(&desired.kind, desired.name.as_deref().unwrap());
+    source.touched(&desired.origin, &id).unwrap().unwrap().author.to_string()
 }
 
 fn chain(error: &dyn Error) -> String {
@@ -42,7 +53,7 @@ fn the_estate_is_read_at_each_commit() {
     assert_eq!(set.templates().count(), 1);
     let timeout = |set: &driftwarden::desired::set::DesiredSet| {
         let queue = set.resources.iter().find(|desired| desired.name.as_deref() == Some("jobs-05")).unwrap();
-        (queue.attributes["VisibilityTimeout"].clone(), source.touched(queue).unwrap().unwrap().author.to_string())
+        (queue.attributes["VisibilityTimeout"].clone(), touched(&source, queue))
     };
     assert_eq!(timeout(&set), (json!(30), "ann <ann@example.org>".to_owned()));
 

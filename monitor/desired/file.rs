@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use driftwarden_core::resource::{Desired, Origin};
-use serde_json::Value;
+use driftwarden_core::resource::{Desired, Kind, Origin, ResourceId};
+use serde_json::{Value, json};
 
 use crate::desired::cloudformation::Template;
 use crate::desired::kubernetes::{self, Object, Refusal};
@@ -16,6 +16,8 @@ use crate::desired::{DesiredError, Skipped, cloudformation, manifest};
 /// Everything that one file declares.
 #[derive(Debug, Default)]
 pub struct File {
+    /// Its path in the repository.
+    pub path: Arc<str>,
     /// Resources of our own manifests.
     pub plain: Vec<Desired>,
     /// Kubernetes objects.
@@ -37,9 +39,77 @@ pub struct Kustomization {
     pub names: Vec<String>,
 }
 
+/// Where in a file, by name and not by line, a resource is declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Spot {
+    /// A manifest of our own, or a Kubernetes object.
+    Manifest {
+        /// Its kind.
+        kind: Kind,
+        /// Its name, as written.
+        name: Option<Arc<str>>,
+        /// Namespace or account, as written.
+        within: Option<Arc<str>>,
+        /// Region, as written.
+        region: Option<Arc<str>>,
+    },
+    /// A logical id of a template.
+    Logical(Arc<str>),
+}
+
+impl File {
+    /// Returns where a resource is declared that stands at a line.
+    pub fn spot(&self, line: u32, resource: &ResourceId) -> Option<Spot> {
+        let mut declarations = self.templates.iter().flat_map(|template| &template.resources);
+        let here = self.manifests().filter(|(spot, desired)| {
+            desired.origin.line == line && matches!(spot, Spot::Manifest { kind, .. } if *kind == resource.kind)
+        });
+        let here: Vec<_> = here.collect();
+        // A list in one line holds many.
+        let is_named = |desired: &Desired| {
+            desired
+                .name
+                .as_deref()
+                .is_some_and(|name| name == &*resource.name || resource.name.ends_with(&format!("/{name}")))
+        };
+        let found = here.iter().find(|(_, desired)| is_named(desired)).or_else(|| here.first());
+        found.map(|(spot, _)| spot.clone()).or_else(|| {
+            let declaration =
+                declarations.find(|declaration| declaration.line == line && declaration.kind == resource.kind);
+            declaration.map(|declaration| Spot::Logical(Arc::clone(&declaration.id)))
+        })
+    }
+
+    /// Returns all that is said of a resource.
+    pub fn says(&self, spot: &Spot) -> Option<Value> {
+        match spot {
+            Spot::Manifest { .. } => {
+                let (_, desired) = self.manifests().find(|(other, _)| other == spot)?;
+                Some(json!([desired.labels, desired.attributes]))
+            }
+            Spot::Logical(id) => {
+                let mut declarations = self.templates.iter().flat_map(|template| &template.resources);
+                let found = declarations.find(|declaration| declaration.id == *id)?;
+                Some(json!([found.kind.as_str(), found.condition, found.properties]))
+            }
+        }
+    }
+
+    fn manifests(&self) -> impl Iterator<Item = (Spot, &Desired)> {
+        let spot = |desired: &Desired, within: &Option<Arc<str>>| Spot::Manifest {
+            kind: desired.kind.clone(),
+            name: desired.name.clone(),
+            within: within.clone(),
+            region: desired.region.clone(),
+        };
+        let plain = self.plain.iter().map(move |desired| (spot(desired, &desired.account), desired));
+        plain.chain(self.objects.iter().map(move |object| (spot(&object.desired, &object.namespace), &object.desired)))
+    }
+}
+
 /// Returns what a file declares.
 pub fn read(path: &Arc<str>, content: &[u8]) -> Result<File, DesiredError> {
-    let mut file = File::default();
+    let mut file = File { path: Arc::clone(path), ..File::default() };
     let at_top = Place { line: 1, column: 1 };
     let Ok(text) = std::str::from_utf8(content) else {
         if path.ends_with(".json") {
@@ -216,5 +286,96 @@ mod tests {
             read(&"f.yaml".into(), b"a: \xff").unwrap_err().to_string(),
             "invalid file `f.yaml`, line 1, column 1: the text is not UTF-8"
         );
+    }
+
+    /// What becomes of a file: how many resources it declares, why it is skipped, or what is wrong with it.
+    fn fate(content: &[u8]) -> String {
+        match read(&"a.yaml".into(), content) {
+            Err(error) => format!("refused {}", error.to_string().rsplit(": ").next().unwrap()),
+            Ok(file) if file.skipped.is_empty() => format!("{} declared", file.plain.len() + file.objects.len()),
+            Ok(file) => format!("skipped {}", file.skipped[0].reason),
+        }
+    }
+
+    #[test]
+    fn hostile_manifests_are_refused_or_read_as_text() {
+        let pod = |more: &str| format!("apiVersion: v1\nkind: Pod\nmetadata: {{name: a}}\n{more}");
+        let laughs = (1..10).fold("a0: &a0 [x]\n".to_owned(), |text, n| {
+            text + &format!("a{n}: &a{n} [{}]\n", vec![format!("*a{}", n - 1); 9].join(","))
+        });
+        let named = |name: &str| format!("apiVersion: v1\nkind: Pod\nmetadata:\n  name: {name}\n");
+        for (text, want) in [
+            (pod(&laughs), "refused the file is larger"),
+            (pod("spec: &a {b: *a}"), "refused an anchor is used inside itself"),
+            (pod("spec: &a [*a]"), "refused an anchor is used inside itself"),
+            (pod("spec: {<<: &a {<<: *a}}"), "refused an anchor is used inside itself"),
+            (pod("spec: {<<: [1]}"), "refused `<<` takes a map or a list of maps"),
+            (pod("spec: *nowhere"), "refused "),
+            (pod("kind: Pod"), "refused key `kind` is given twice"),
+            (pod("\"kind\": Pod"), "refused key `kind` is given twice"),
+            (pod("spec: {a: 1, b: {c: 1, 'c': 2}}"), "refused key `c` is given twice"),
+            (pod("spec: {? [a] : 1}"), "refused a key must be text"),
+            (pod("spec: {{a: 1}: 1}"), "refused a key must be text"),
+            (pod("spec: !!python/object/apply:os.system [id]"), "refused unknown tag"),
+            (pod("spec: !!binary aGk="), "refused unknown tag"),
+            (pod("spec: !!set {a}"), "refused unknown tag"),
+            (pod("spec: !include /etc/passwd"), "refused unknown tag"),
+            (format!("%TAG ! tag:evil,1:\n---\n{}", pod("spec: !Ref x")), "refused unknown tag"),
+            (format!("%YAML 9.9\n---\n{}", pod("")), "refused "),
+            (pod("spec: [1"), "refused "),
+            (pod("spec: \"x"), "refused "),
+            (pod("spec: \"\\q\""), "refused "),
+            (pod("spec: @x"), "refused "),
+            (pod("spec: `x`"), "refused "),
+            (pod("spec:\n\t a: 1"), "refused "),
+            (pod("spec: a: b"), "refused "),
+            (pod("spec: a\0b"), "refused "),
+            (pod("spec: a\u{7}b"), "refused "),
+            (pod(&format!("spec: {}", "[".repeat(5000))), "refused "),
+            (pod(&format!("spec:\n{}", "- ".repeat(5000))), "refused "),
+            (pod("---\n]"), "refused "),
+            (pod("spec: {{ .Values.spec }}"), "refused "),
+            (pod("<<<<<<< HEAD\n"), "refused "),
+            (named("1"), "refused `metadata.name` is not a name; a number needs quotes"),
+            (named("1e3"), "refused `metadata.name` is not a name; a number needs quotes"),
+            (named("true"), "refused `metadata.name` is not a name; a number needs quotes"),
+            (named("[a]"), "refused `metadata.name` is not a name; a number needs quotes"),
+            (named("../../etc"), "refused `metadata.name` is not a name; a number needs quotes"),
+            (named("\"a\\nb\""), "refused `metadata.name` is not a name; a number needs quotes"),
+            (named("no"), "1 declared"),
+            (named("on"), "1 declared"),
+            (named("0777"), "1 declared"),
+            (named("0o17"), "1 declared"),
+            (named("1:30"), "1 declared"),
+            (named("1_000"), "1 declared"),
+            (named("2001-01-01"), "1 declared"),
+            (named("!!str 1"), "1 declared"),
+            (format!("\u{feff}{}", named("a")), "1 declared"),
+            (named("a").replace('\n', "\r\n"), "1 declared"),
+            (format!("{}...\n---\n# no more\n", named("a")), "1 declared"),
+            (named("a").trim_end().to_owned(), "1 declared"),
+            (pod("spec: {'<<': 1, x: '{{ y }}'}"), "1 declared"),
+            (pod("spec: &a {b: &a 1, c: *a}"), "1 declared"),
+            (pod("status: ''\n'': 1"), "1 declared"),
+            ("apiVersion: 1\nkind: Pod".to_owned(), "skipped no format that is known"),
+            ("- apiVersion: v1".to_owned(), "skipped no format that is known"),
+            ("just text".to_owned(), "skipped no format that is known"),
+            (String::new(), "skipped empty"),
+            ("\u{feff}".to_owned(), "skipped empty"),
+        ] {
+            let got = fate(text.as_bytes());
+            let start: String = text.chars().take(200).collect();
+            assert!(got.starts_with(want), "{got}\n{start}");
+        }
+        let wide = |text: &str| text.encode_utf16().flat_map(u16::to_le_bytes).collect::<Vec<u8>>();
+        assert!(fate(&wide(&named("a"))).starts_with("refused "));
+        assert_eq!(fate(&wide(&format!("\u{feff}{}", named("a")))), "refused the text is not UTF-8");
+    }
+
+    #[test]
+    fn an_anchor_inside_a_list_counts_once_for_each_use() {
+        let item = "{apiVersion: v1, kind: Pod, metadata: {name: a}}";
+        let text = format!("apiVersion: v1\nkind: List\nitems:\n- &a {item}\n- *a\n");
+        assert_eq!(fate(text.as_bytes()), "2 declared");
     }
 }

@@ -168,16 +168,26 @@ impl Repository {
                 let id = self.resolve_local(&repo)?;
                 (repo, id)
             }
-            Place::Remote { url, folder } => {
-                make_anew_when_worn(folder)?;
-                let repo = cloned(folder, clone_options(&self.config)?)?;
-                let id = self.fetch_remote(&repo, url)?;
-                (opened(folder, options())?, id)
-            }
+            Place::Remote { url, folder } => self.fetch_into(folder, url)?,
         };
         let commit = commit(&repo, id)?.id;
         let fast_forward = previous.is_none_or(|previous| is_ancestor(&repo, previous, commit));
         Ok(Fetched { revision: commit.to_string().into(), fast_forward })
+    }
+
+    /// Fetches into the clone, or into a new one that takes its place: one that fails leaves the old one.
+    fn fetch_into(&self, folder: &Path, url: &gix::Url) -> Result<(gix::Repository, ObjectId), DesiredError> {
+        let is_worn = is_worn(folder);
+        let target = if is_worn { folder.with_extension("new") } else { folder.to_owned() };
+        if is_worn && target.exists() {
+            fs::remove_dir_all(&target).map_err(failed(format!("remove `{}`", target.display())))?;
+        }
+        let id = self.fetch_remote(&cloned(&target, clone_options(&self.config)?)?, url)?;
+        if is_worn {
+            fs::remove_dir_all(folder).map_err(failed(format!("remove `{}`", folder.display())))?;
+            fs::rename(&target, folder).map_err(failed(format!("move `{}`", target.display())))?;
+        }
+        Ok((opened(folder, options())?, id))
     }
 
     /// Returns the commit that `text` names: an id or the beginning of one, a branch, a tag.
@@ -517,6 +527,9 @@ fn remote(config_: &Config) -> Result<gix::Url, DesiredError> {
         }
         _ => return Err(config("`url` is not allowed: use https, http, ssh, file or a path")),
     }
+    if config_.token.is_some() && url.scheme == gix::url::Scheme::Http && !is_loopback(&url) {
+        return Err(config("`token` would be sent in clear text: use https"));
+    }
     if config_.token.is_some() && config_.password.is_some() {
         return Err(config("`token` and `password` are both given"));
     }
@@ -589,12 +602,11 @@ fn cloned(folder: &Path, options: gix::open::Options) -> Result<gix::Repository,
     opened(folder, options)
 }
 
-fn make_anew_when_worn(folder: &Path) -> Result<(), DesiredError> {
-    let Ok(files) = fs::read_dir(folder.join("objects/pack")) else { return Ok(()) };
-    if files.count() > 3 * MAX_PACKS {
-        fs::remove_dir_all(folder).map_err(failed(format!("remove `{}`", folder.display())))?;
-    }
-    Ok(())
+/// Returns whether a clone has collected so many packs, or so much of what was never finished, that it is made anew.
+fn is_worn(folder: &Path) -> bool {
+    let packs = folder.join("objects/pack");
+    let count = fs::read_dir(&packs).map_or(0, Iterator::count);
+    count > 3 * MAX_PACKS || size_of(&packs) > MAX_CLONE / 2
 }
 
 /// Answers what a transport asks about credentials: ours, to our host, and nothing else.
@@ -663,7 +675,8 @@ fn committed(commit: &gix::Commit<'_>) -> Result<Timestamp, DesiredError> {
     Ok(Timestamp::from_second(seconds).unwrap_or(Timestamp::UNIX_EPOCH))
 }
 
-fn parsed(revision: &str) -> Result<ObjectId, DesiredError> {
+/// Returns the id that a text of forty digits is.
+pub(super) fn parsed(revision: &str) -> Result<ObjectId, DesiredError> {
     ObjectId::from_hex(revision.as_bytes()).map_err(failed(format!("parse commit id `{revision}`")))
 }
 
@@ -720,11 +733,27 @@ mod tests {
             "https://user:hunter2@git.example/a",
             "https://hunter2@git.example/a",
             "https://git.example/a?token=hunter2",
+            "ext::sh",
+            "https::a",
+            "fd::17",
+            "ssh://-x/a",
+            "ssh://",
+            "https://",
             "ssh://git:hunter2@git.example/a",
         ] {
             let error = opens(url).unwrap_err();
             assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
         }
+    }
+
+    #[test]
+    fn a_token_is_not_sent_in_clear_text() {
+        let with = |url: &str| {
+            let token = Secret::parse("${env:TOKEN}").ok();
+            Repository::open(Config { token, ..git_config(url) }, Path::new("/nowhere")).is_ok()
+        };
+        assert!(with("https://git.example/a") && with("http://127.0.0.1:3000/a"));
+        assert!(!with("http://git.example/a"));
     }
 
     #[test]
@@ -839,7 +868,9 @@ mod tests {
         let fixture = Fixture::new();
         let blob = fixture.blob("a: 1");
         let inner = fixture.raw_tree(&[(EntryKind::Blob, "x.yaml", blob)]);
-        for name in ["..", ".", ".git", ".GIT", "a\\b.yaml", "a\nb.yaml", "\u{1b}[2Jb.yaml"] {
+        for name in
+            ["..", ".", ".git", ".GIT", "a/b.yaml", "../a.yaml", "/etc", "a\\b.yaml", "a\nb.yaml", "\u{1b}[2Jb.yaml"]
+        {
             let tree = fixture.raw_tree(&[(EntryKind::Tree, name, inner)]);
             let got = listed(&fixture, tree).unwrap();
             assert!(got.len() == 1 && got[0].ends_with(" not a name of a file"), "{got:?}");
@@ -881,6 +912,61 @@ mod tests {
             fixture.raw_tree(&entries)
         });
         assert_eq!(why(bomb), "invalid revision: there are more than 1000 files");
+    }
+
+    #[test]
+    fn what_is_missing_or_of_another_sort_is_an_error() {
+        let fixture = Fixture::new();
+        let blob = fixture.blob("a: 1");
+        let nowhere = ObjectId::from_hex(&[b'a'; 40]).unwrap();
+        for tree in [
+            fixture.raw_tree(&[(EntryKind::Blob, "a.yaml", nowhere)]),
+            fixture.raw_tree(&[(EntryKind::Tree, "d", nowhere)]),
+            fixture.raw_tree(&[(EntryKind::Tree, "d", blob)]),
+            nowhere,
+            blob,
+        ] {
+            assert!(listed(&fixture, tree).is_err(), "{tree}");
+        }
+        fixture.set("main", blob);
+        assert!(fetched(&fixture, None, None).is_err());
+        fs::write(fixture.path().join("refs/heads/main"), "ref: refs/heads/main\n").unwrap();
+        assert!(fetched(&fixture, None, None).is_err());
+        fs::write(fixture.path().join("refs/heads/main"), "\0").unwrap();
+        assert!(fetched(&fixture, None, None).is_err());
+    }
+
+    #[test]
+    fn a_path_that_leads_elsewhere_is_not_followed() {
+        let fixture = Fixture::new();
+        let (link, commit) = (fixture.blob("/etc"), ObjectId::from_hex(&[b'1'; 40]).unwrap());
+        let tree = fixture.raw_tree(&[(EntryKind::Link, "prod", link), (EntryKind::Commit, "module", commit)]);
+        let revision = fixture.commit_tree(tree, &[], "main");
+        let listing = |path: &str| {
+            let config = Config { path: path.to_owned(), ..git_config(fixture.path().to_str().unwrap()) };
+            Repository::open(config, fixture.path()).unwrap().read().unwrap().list(&revision)
+        };
+        for path in ["prod", "module"] {
+            let listing = listing(path).unwrap();
+            assert_eq!((listing.files.len(), listing.skipped.len()), (0, 1), "{path}");
+        }
+        assert!(listing("prod/passwd").is_err() && listing("module/a").is_err());
+    }
+
+    #[test]
+    fn a_commit_with_nonsense_in_it_can_be_told() {
+        let fixture = Fixture::new();
+        let tree = fixture.tree(&[("a.yaml", "a: 1")]);
+        let text = format!(
+            "tree {tree}\nauthor \u{1b}[31mEve\u{7} <e@x> 99999999999999 +9999\ncommitter x <x> 99999999999999 +0000\n\n{}",
+            "m".repeat(1 << 20)
+        );
+        let id = gix::objs::Write::write_buf(&fixture.repo.objects, gix::objs::Kind::Commit, text.as_bytes()).unwrap();
+        let repository = opens(fixture.path().to_str().unwrap()).unwrap();
+        let objects = repository.read().unwrap();
+        let touched = objects.last_change(&id.to_string(), |_| Ok(())).unwrap().unwrap();
+        assert_eq!((&*touched.author, touched.at), ("[31mEve <e@x>", Timestamp::UNIX_EPOCH));
+        assert_eq!(objects.list(&id.to_string()).unwrap().files.len(), 1);
     }
 
     #[test]

@@ -41,16 +41,6 @@ impl Object {
         }
     }
 
-    /// Returns whether this is the object of that name in the cluster, as far as its own file tells.
-    pub fn may_be(&self, name: Option<&str>) -> bool {
-        let (namespace, bare) = match name.and_then(|name| name.split_once('/')) {
-            Some((namespace, bare)) => (Some(namespace), Some(bare)),
-            None => (None, name),
-        };
-        let fits = self.namespace.is_none() || namespace.is_none() || namespace == self.namespace.as_deref();
-        fits && self.desired.name.as_deref() == bare
-    }
-
     /// Returns the kind that this object defines, if it is a custom resource definition.
     pub fn defines(&self) -> Option<(Kind, Reach)> {
         if self.desired.kind.as_str() != "apiextensions.k8s.io/CustomResourceDefinition" {

@@ -10,16 +10,16 @@ use std::sync::Arc;
 
 use driftwarden_core::cause::Earlier;
 use driftwarden_core::expected::Expected;
-use driftwarden_core::resource::{Desired, ResourceId, Scope, Touched};
+use driftwarden_core::resource::{Origin, ResourceId, Scope, Touched};
 use gix::ObjectId;
 use jiff::SignedDuration;
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
-use crate::desired::file::File;
+use crate::desired::file::{File, Spot};
 use crate::desired::git::{Entry, Fetched, Objects, Repository};
-use crate::desired::kubernetes::Object;
 use crate::desired::set::{DesiredSet, Remembered, StackReader};
 
 pub mod aws_kinds;
@@ -248,16 +248,19 @@ impl Source {
     }
 
     /// Returns who last changed what is declared of a resource, and when. Blocks.
-    pub fn touched(&self, desired: &Desired) -> Result<Option<Touched>, DesiredError> {
+    ///
+    /// That is not who last changed its file: what stands beside it, moves it down or comments it does not count.
+    pub fn touched(&self, origin: &Origin, resource: &ResourceId) -> Result<Option<Touched>, DesiredError> {
         let objects = self.repository.read()?;
-        let path = &desired.origin.file;
-        let body = |id: ObjectId| -> Result<Option<Body<'_>>, DesiredError> {
-            let Some(entry) = objects.file(id, path)? else { return Ok(None) };
+        let read = |id| -> Result<Option<Arc<File>>, DesiredError> {
+            let Some(entry) = objects.file(id, &origin.file)? else { return Ok(None) };
             // A file that is broken in some old commit declared nothing there.
-            let Ok(file) = self.parse(&objects, &entry) else { return Ok(None) };
-            Ok(Some(Body { file, desired }))
+            Ok(self.parse(&objects, &entry).ok())
         };
-        objects.last_change(&desired.origin.revision, body)
+        let file = read(git::parsed(&origin.revision)?)?;
+        let Some(spot) = file.and_then(|file| file.spot(origin.line, resource)) else { return Ok(None) };
+        let said = |id| Ok(Said { file: read(id)?, spot: &spot });
+        objects.last_change(&origin.revision, said)
     }
 
     /// Returns what was declared of a resource before `revision`, newest first.
@@ -325,25 +328,18 @@ impl Shrink {
 }
 
 /// What one file says of one resource; equal when it says the same.
-struct Body<'a> {
-    file: Arc<File>,
-    desired: &'a Desired,
+struct Said<'a> {
+    file: Option<Arc<File>>,
+    spot: &'a Spot,
 }
 
-impl Body<'_> {
-    fn attributes(&self) -> Option<&Desired> {
-        let same = |other: &Desired| other.provider == self.desired.provider && other.kind == self.desired.kind;
-        let plain = self.file.plain.iter().find(|other| same(other) && other.name == self.desired.name);
-        let object = |object: &&Object| same(&object.desired) && object.may_be(self.desired.name.as_deref());
-        plain.or_else(|| self.file.objects.iter().find(object).map(|object| &object.desired))
-    }
-}
-
-impl PartialEq for Body<'_> {
+impl PartialEq for Said<'_> {
     fn eq(&self, other: &Self) -> bool {
-        let content =
-            |body: &Self| body.attributes().map(|desired| (desired.labels.clone(), desired.attributes.clone()));
-        Arc::ptr_eq(&self.file, &other.file) || content(self) == content(other)
+        let says = |said: &'_ Self| -> Option<Value> { said.file.as_ref()?.says(said.spot) };
+        match (&self.file, &other.file) {
+            (Some(a), Some(b)) if Arc::ptr_eq(a, b) => true,
+            _ => says(self) == says(other),
+        }
     }
 }
 
@@ -367,7 +363,7 @@ mod tests {
     use crate::desired::cloudformation::DeployedStack;
     use crate::desired::fixture::{Fixture, START};
     use crate::desired::set::{Counts, Guarded, NoStacks, guard};
-    use driftwarden_core::resource::Provider;
+    use driftwarden_core::resource::{Desired, Provider};
     use jiff::Timestamp;
     use serde_json::json;
 
@@ -462,6 +458,20 @@ mod tests {
     }
 
     #[test]
+    fn what_an_overlay_changes_is_not_what_the_files_say() {
+        let base = "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [a.yaml]\n";
+        let overlay =
+            "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [../base]\nnamePrefix: x-\n";
+        let b = bucket("b", "on");
+        let files = [("base/a.yaml", A), ("base/b.yaml", b.as_str()), ("base/kustomization.yaml", base)];
+        assert_eq!(declared(&files).unwrap(), ["ConfigMap default/a base/a.yaml:1", "AWS::S3::Bucket b base/b.yaml:1"]);
+        let mut files = files.to_vec();
+        files.push(("over/kustomization.yaml", overlay));
+        files.push(("over/patch.yaml", A));
+        assert_eq!(declared(&files).unwrap(), ["AWS::S3::Bucket b base/b.yaml:1"]);
+    }
+
+    #[test]
     fn who_touched_a_resource_is_who_changed_it_not_who_changed_its_file() {
         let fixture = Fixture::new();
         let (b1, b2) = (bucket("b", "one"), bucket("b", "two"));
@@ -474,7 +484,8 @@ mod tests {
         let set = source.load(&last).unwrap();
         let touched = |kind: &str| {
             let desired = set.resources.iter().find(|d| d.kind.as_str() == kind).unwrap();
-            source.touched(desired).unwrap().unwrap()
+            let id = scope("-").id(&desired.kind, desired.name.as_deref().unwrap());
+            source.touched(&desired.origin, &id).unwrap().unwrap()
         };
         assert_eq!(touched("AWS::S3::Bucket").commit, second.into());
         let map = touched("ConfigMap");
@@ -548,6 +559,41 @@ mod tests {
         let other = Scope { provider: Provider::Kubernetes, ..scope("-") };
         assert!(set.declared(&other, &OneStack).await.resources.is_empty());
         assert_eq!(set.counts().into_values().sum::<usize>(), 3);
+    }
+
+    #[test]
+    fn who_touched_a_resource_of_a_template_is_found_too() {
+        let fixture = Fixture::new();
+        let text = |a: &str, b: &str| {
+            let bucket = |id: &str, name: &str| {
+                format!("  {id}: {{Type: AWS::S3::Bucket, Properties: {{BucketName: {name}}}}}\n")
+            };
+            format!("Resources:\n{}{}", bucket("A", a), bucket("B", b))
+        };
+        fixture.commit(&[("t.yaml", &text("a1", "b1"))]);
+        let second = fixture.commit(&[("t.yaml", &text("a2", "b1"))]);
+        let third = fixture.commit(&[("t.yaml", &text("a2", "b2"))]);
+        let source = fixture.source();
+        let touched = |line| {
+            let origin = Origin { revision: third.as_str().into(), file: "t.yaml".into(), line, ..Origin::default() };
+            source.touched(&origin, &scope("-").id(&"AWS::S3::Bucket".into(), "any")).unwrap().map(|t| t.commit)
+        };
+        assert_eq!((touched(2), touched(3)), (Some(second.into()), Some(third.as_str().into())));
+        assert_eq!(touched(9), None);
+    }
+
+    #[test]
+    fn who_touched_a_resource_is_found_behind_a_merge() {
+        let fixture = Fixture::new();
+        let first = fixture.commit(&[("b.yaml", &bucket("b", "one"))]);
+        let id = |text: &str| ObjectId::from_hex(text.as_bytes()).unwrap();
+        let side = fixture.commit_tree(fixture.tree(&[("b.yaml", &bucket("b", "two"))]), &[id(&first)], "side");
+        let other = fixture.commit(&[("b.yaml", &bucket("b", "one")), ("c.yaml", A)]);
+        let merged = fixture.tree(&[("b.yaml", &bucket("b", "two")), ("c.yaml", A)]);
+        let merge = fixture.commit_tree(merged, &[id(&other), id(&side)], "main");
+        let origin = Origin { revision: merge.into(), file: "b.yaml".into(), line: 1, ..Origin::default() };
+        let touched = fixture.source().touched(&origin, &scope("-").id(&"AWS::S3::Bucket".into(), "b")).unwrap();
+        assert_eq!(touched.unwrap().commit, side.into());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! Templates become resources here, with the help of the stacks that they are deployed as.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,7 +11,7 @@ use globset::{GlobBuilder, GlobMatcher};
 use tokio::sync::Mutex;
 
 use crate::desired::cloudformation::{DeployedStack, StackFacts, Template};
-use crate::desired::file::File;
+use crate::desired::file::{File, Kustomization};
 use crate::desired::kubernetes::{Definitions, Object};
 use crate::desired::{Config, DesiredError, Shrink, Skipped, StackConfig, Unresolved, aws_kinds};
 
@@ -77,10 +77,15 @@ impl DesiredSet {
             files,
             stacks: stacks(&config.stacks)?,
         };
+        let overlaid = overlaid(&set.files);
         for file in &set.files {
+            let is_overlaid = overlaid.contains(folder(&file.path)) || overlaid.contains(&*file.path);
             skipped.extend(file.skipped.iter().cloned());
             let plain = file.plain.iter().map(|desired| (desired, desired.name.clone()));
-            let objects = file.objects.iter().map(|object| (&object.desired, object.name(&definitions)));
+            let (objects, changed) =
+                if is_overlaid { (&[][..], file.objects.as_slice()) } else { (file.objects.as_slice(), &[][..]) };
+            skipped.extend(changed.iter().map(overlaid_object));
+            let objects = objects.iter().map(|object| (&object.desired, object.name(&definitions)));
             let named =
                 plain.chain(objects).map(|(d, name)| Desired { name, origin: set.origin(&d.origin), ..d.clone() });
             set.resources.extend(named.collect::<Vec<_>>());
@@ -153,6 +158,48 @@ impl DesiredSet {
     fn origin(&self, origin: &Origin) -> Origin {
         Origin { source: Arc::clone(&self.source), revision: Arc::clone(&self.revision), ..origin.clone() }
     }
+}
+
+/// Returns the folders and files whose objects some kustomization changes: what they say is not what a cluster gets.
+fn overlaid(files: &[Arc<File>]) -> HashSet<String> {
+    let kustomizations: HashMap<&str, &Kustomization> =
+        files.iter().filter_map(|file| Some((folder(&file.path), file.kustomization.as_ref()?))).collect();
+    let changing = kustomizations.iter().filter(|(_, kustomization)| kustomization.changes);
+    let mut todo: Vec<String> = changing.map(|(folder, _)| (*folder).to_owned()).collect();
+    let mut found = HashSet::new();
+    while let Some(path) = todo.pop() {
+        if !found.insert(path.clone()) {
+            continue;
+        }
+        if let Some(kustomization) = kustomizations.get(path.as_str()) {
+            todo.extend(kustomization.names.iter().filter_map(|name| joined(&path, name)));
+        }
+    }
+    found
+}
+
+fn overlaid_object(object: &Object) -> Skipped {
+    let origin = &object.desired.origin;
+    let reason = "a kustomization changes it, which must be rendered first".into();
+    Skipped { file: Arc::clone(&origin.file), line: origin.line, reason }
+}
+
+/// Returns the folder that a file is in; nothing before the first slash is the root.
+fn folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(folder, _)| folder)
+}
+
+/// Returns the path that a relative name means in a folder, unless it leads out of the repository.
+fn joined(folder: &str, name: &str) -> Option<String> {
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in name.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
 }
 
 fn stacks(configs: &[StackConfig]) -> Result<Vec<(GlobMatcher, StackConfig)>, DesiredError> {

@@ -14,12 +14,17 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+pub mod budget;
+pub mod http;
 pub mod inventory;
 pub mod kubernetes;
+pub mod selection;
 
 /// Every type of cloud.
-pub const COLLECTORS: &[CollectorType] =
-    &[CollectorType::of::<kubernetes::Config>("kubernetes"), CollectorType::of::<inventory::Config>("file")];
+pub const COLLECTORS: &[CollectorType] = &[
+    CollectorType::of::<kubernetes::Config>("kubernetes"),
+    CollectorType::of::<inventory::Config>("file"),
+];
 
 /// One type of cloud.
 #[derive(Debug)]

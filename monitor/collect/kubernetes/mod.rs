@@ -11,7 +11,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use driftwarden_core::resource::{Gap, GapReason, Kind, NOT_APPLICABLE, Provider, ResourceId, Scope};
 use futures_util::StreamExt;
-use globset::{Glob, GlobSet, GlobSetBuilder};
 use jiff::SignedDuration;
 use parking_lot::Mutex;
 use schemars::JsonSchema;
@@ -20,6 +19,7 @@ use serde::Deserialize;
 use self::client::{Client, Entry, Failure};
 use self::discovery::{Discovery, Known, Served};
 use self::list::{Hidden, Listing, Stop};
+use super::selection::{Selected, Selection};
 use super::{CloudConfig, CollectError, Collector, Read, Reading, Sink, Wanted};
 
 mod client;
@@ -102,48 +102,10 @@ fn default_requests_per_second() -> f64 {
     20.0
 }
 
-/// What is taken and what is left out, as globs; what is left out wins.
-#[derive(Debug, Clone, Default, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Selection {
-    /// What is taken; everything if empty.
-    #[serde(default)]
-    pub include: Vec<String>,
-    /// What is left out.
-    #[serde(default)]
-    pub exclude: Vec<String>,
-}
-
-/// A selection, ready to be asked.
-#[derive(Debug)]
-struct Selected {
-    include: Option<GlobSet>,
-    exclude: GlobSet,
-}
-
-impl Selected {
-    fn new(selection: &Selection) -> Result<Self, globset::Error> {
-        let include = if selection.include.is_empty() { None } else { Some(globs(&selection.include)?) };
-        Ok(Self { include, exclude: globs(&selection.exclude)? })
-    }
-
-    fn takes(&self, name: &str) -> bool {
-        self.include.as_ref().is_none_or(|globs| globs.is_match(name)) && !self.exclude.is_match(name)
-    }
-}
-
 impl Hidden for Selected {
     fn hides(&self, namespace: &str) -> bool {
         !self.takes(namespace)
     }
-}
-
-fn globs(patterns: &[String]) -> Result<GlobSet, globset::Error> {
-    let mut set = GlobSetBuilder::new();
-    for pattern in patterns {
-        set.add(Glob::new(pattern)?);
-    }
-    set.build()
 }
 
 /// One cluster.

@@ -1,0 +1,106 @@
+//! What the client makes of single answers. Faults of whole listings are tried where listings are read.
+
+use std::convert::Infallible;
+use std::sync::OnceLock;
+
+use super::*;
+
+/// Returns a client with connections of its own and the certificates of all others: reading these takes long.
+pub(crate) fn client(cloud: &str, limits: Limits, rate: (f64, u64)) -> Client {
+    static TRANSPORT: OnceLock<reqwest::Client> = OnceLock::new();
+    let shared = TRANSPORT.get_or_init(|| transport(Duration::from_secs(2)).unwrap());
+    Client::over(shared.clone(), cloud, limits, rate)
+}
+
+fn check(status: u16, code: &str, reason: GapReason) {
+    let status = StatusCode::from_u16(status).unwrap();
+    let code = Code::new(code).filter(|code| !code.as_str().is_empty());
+    assert_eq!(classify(status, code.as_ref()), reason, "{status} {code:?}");
+}
+
+#[test]
+fn each_refusal_leaves_its_gap() {
+    for (status, code, reason) in [
+        (401, "", GapReason::Denied),
+        (403, "", GapReason::Denied),
+        (400, "AccessDeniedException", GapReason::Denied),
+        (404, "UnauthorizedOperation", GapReason::Denied),
+        (429, "", GapReason::Throttled),
+        (400, "ThrottlingException", GapReason::Throttled),
+        (403, "RequestLimitExceeded", GapReason::Throttled),
+        (503, "SlowDown", GapReason::Throttled),
+        (400, "TooManyRequestsException", GapReason::Throttled),
+        (503, "", GapReason::Timeout),
+        (500, "InternalFailure", GapReason::Timeout),
+        (400, "GeneralServiceException", GapReason::Partial),
+        (404, "ResourceNotFoundException", GapReason::Partial),
+        (404, "", GapReason::Malformed),
+        (302, "", GapReason::Malformed),
+    ] {
+        check(status, code, reason);
+    }
+}
+
+#[test]
+fn only_plain_words_are_codes() {
+    for code in ["AccessDenied", "EC2ThrottledException", "InvalidParameter.NotFound"] {
+        assert_eq!(Code::new(code).unwrap().as_str(), code);
+    }
+    for text in ["", "access denied", "<html>", "AKIA1234567890", "wJalrXUtnFEMI/K7MDENG", &"a".repeat(65)] {
+        assert_eq!(Code::new(text), None, "{text}");
+    }
+}
+
+#[test]
+fn retry_after_is_seconds_or_a_date_by_the_clouds_own_clock() {
+    let asked = |retry_after: &str| {
+        let date = (DATE, "Fri, 02 Jan 2026 03:04:05 GMT".parse().unwrap());
+        super::retry_after(&HeaderMap::from_iter([date, (RETRY_AFTER, retry_after.parse().unwrap())]))
+    };
+    assert_eq!(asked("7"), Some(Duration::from_secs(7)));
+    assert_eq!(asked("Fri, 02 Jan 2026 03:05:05 GMT"), Some(Duration::from_mins(1)));
+    for text in ["Fri, 02 Jan 2026 03:00:00 GMT", "-1", "soon", "99999999999999999999999"] {
+        assert_eq!(asked(text), None, "{text}");
+    }
+}
+
+#[test]
+fn what_is_asked_for_and_how_often_is_bounded() {
+    let client = client("c", Limits::default(), (10.0, u64::MAX));
+    let wait = Some(Duration::from_secs(4_000_000_000));
+    let asked = CallError { again: Again::After(wait), ..CallError::new(GapReason::Throttled, "") };
+    assert_eq!(client.pause(&asked, 1), Some(client.limits.longest_pause));
+    assert_eq!(client.pause(&asked, client.limits.attempts), None);
+    let silent = CallError::passing(GapReason::Timeout, "");
+    assert_eq!(client.pause(&silent, client.limits.attempts_unanswered), None);
+    assert_eq!(client.pause(&CallError::new(GapReason::Denied, ""), 1), None);
+}
+
+#[test]
+fn media_types_are_told_apart() {
+    for (media_type, json, xml) in [
+        ("application/json; charset=utf-8", true, false),
+        ("application/x-amz-json-1.1", true, false),
+        ("application/problem+json", true, false),
+        ("text/xml;charset=UTF-8", false, true),
+        ("text/html", false, false),
+        ("", false, false),
+    ] {
+        assert_eq!((Media::Json.is(media_type), Media::Xml.is(media_type)), (json, xml), "{media_type}");
+    }
+}
+
+async fn read(pieces: Vec<Result<&'static [u8], std::io::Error>>, cap: usize) -> Result<Bytes, GapReason> {
+    let pieces = futures_util::stream::iter(pieces.into_iter().map(|piece| piece.map(Bytes::from_static)));
+    read_capped(pieces, cap, Duration::from_secs(1)).await.map_err(|error| error.reason)
+}
+
+#[tokio::test]
+async fn a_part_of_a_body_is_no_body() {
+    assert_eq!(read(vec![Ok(b"ab"), Ok(b"cd")], 4).await.unwrap(), "abcd");
+    assert_eq!(read(vec![Ok(b"ab"), Ok(b"cde")], 4).await, Err(GapReason::Partial));
+    assert_eq!(read(vec![Ok(b"ab"), Err(std::io::Error::other("reset"))], 4).await, Err(GapReason::Partial));
+    let silent = futures_util::stream::pending::<Result<Bytes, Infallible>>();
+    let stalled = read_capped(silent, 4, Duration::from_millis(5)).await.unwrap_err();
+    assert_eq!(stalled.reason, GapReason::Timeout);
+}

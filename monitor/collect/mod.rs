@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+pub mod aws;
 pub mod budget;
 pub mod http;
 pub mod inventory;
@@ -22,6 +23,7 @@ pub mod selection;
 
 /// Every type of cloud.
 pub const COLLECTORS: &[CollectorType] = &[
+    CollectorType::of::<aws::Config>("aws"),
     CollectorType::of::<kubernetes::Config>("kubernetes"),
     CollectorType::of::<inventory::Config>("file"),
 ];

@@ -1,0 +1,189 @@
+//! Calls of AWS services: their addresses and their two protocols (JSON, Query with XML), signed and budgeted.
+//!
+//! No service is known here beyond its name and its version.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use driftwarden_core::resource::GapReason;
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use serde::{Deserialize, Serialize};
+use url::Url;
+use url::form_urlencoded;
+
+use super::sign::Signer;
+use crate::collect::http::{Answer, CallError, Client, Code, Media, Protocol, Request, Target};
+
+/// Version of the API of each service that speaks Query.
+const VERSIONS: &[(&str, &str)] = &[("sts", "2011-06-15"), ("cloudformation", "2010-05-15")];
+
+/// Calls services in one account and region.
+#[derive(Clone)]
+pub(super) struct Caller {
+    pub(super) http: Arc<Client>,
+    pub(super) signer: Arc<Signer>,
+    /// Whose budget is used.
+    pub(super) account: Arc<str>,
+    /// Where the service is; never `-`.
+    pub(super) region: Arc<str>,
+    /// Used instead of the services' own addresses.
+    pub(super) endpoint: Option<Url>,
+}
+
+impl Caller {
+    /// Calls an operation of a service that speaks AWS JSON 1.0; `operation` is its full name.
+    pub(super) async fn json(
+        &self,
+        service: &'static str,
+        operation: &'static str,
+        input: &impl Serialize,
+    ) -> Result<Answer, CallError> {
+        let body = serde_json::to_vec(input).map_err(|_| unformed())?;
+        let headers = [
+            (CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0")),
+            (HeaderName::from_static("x-amz-target"), HeaderValue::from_static(operation)),
+        ];
+        self.send(service, HeaderMap::from_iter(headers), (body.into(), Media::Json)).await
+    }
+
+    /// Calls an operation of a service that speaks Query.
+    pub(super) async fn query(
+        &self,
+        service: &'static str,
+        operation: &str,
+        parameters: &[(&str, &str)],
+    ) -> Result<Answer, CallError> {
+        let version = VERSIONS.iter().find(|(name, _)| *name == service).map_or("", |(_, version)| version);
+        let body = form_urlencoded::Serializer::new(String::new())
+            .extend_pairs([("Action", operation), ("Version", version)])
+            .extend_pairs(parameters)
+            .finish();
+        let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8"))];
+        self.send(service, HeaderMap::from_iter(headers), (body.into(), Media::Xml)).await
+    }
+
+    async fn send(
+        &self,
+        service: &'static str,
+        headers: HeaderMap,
+        (body, media): (Bytes, Media),
+    ) -> Result<Answer, CallError> {
+        let url = match &self.endpoint {
+            Some(endpoint) => endpoint.clone(),
+            None => address(service, &self.region).ok_or_else(unformed)?,
+        };
+        let target = Target { account: Arc::clone(&self.account), region: Arc::clone(&self.region), service };
+        let request = Request { target, method: Method::POST, url, headers, body, media };
+        let signing = Signing { signer: &self.signer, service, region: &self.region };
+        self.http.send(&request, &signing).await
+    }
+}
+
+fn unformed() -> CallError {
+    CallError::new(GapReason::Malformed, "failed to form the request")
+}
+
+/// A part of AWS that shares nothing with the others, not even accounts.
+struct Partition {
+    /// What its regions begin with.
+    prefix: &'static str,
+    /// What its ARNs say.
+    name: &'static str,
+    /// Under which name its services are found.
+    domain: &'static str,
+    /// Where its global services are signed for.
+    home: &'static str,
+}
+
+/// The partitions; the last one has all regions that no other has.
+const PARTITIONS: &[Partition] = &[
+    Partition { prefix: "cn-", name: "aws-cn", domain: "amazonaws.com.cn", home: "cn-northwest-1" },
+    Partition { prefix: "us-gov-", name: "aws-us-gov", domain: "amazonaws.com", home: "us-gov-west-1" },
+    Partition { prefix: "us-iso-", name: "aws-iso", domain: "c2s.ic.gov", home: "us-iso-east-1" },
+    Partition { prefix: "us-isob-", name: "aws-iso-b", domain: "sc2s.sgov.gov", home: "us-isob-east-1" },
+    Partition { prefix: "eusc-", name: "aws-eusc", domain: "amazonaws.eu", home: "eusc-de-east-1" },
+    STANDARD,
+];
+const STANDARD: Partition = Partition { prefix: "", name: "aws", domain: "amazonaws.com", home: "us-east-1" };
+
+fn partition(region: &str) -> &'static Partition {
+    PARTITIONS.iter().find(|partition| region.starts_with(partition.prefix)).unwrap_or(&STANDARD)
+}
+
+/// Returns the region that global services are signed for, next to that region.
+pub(super) fn home(region: &str) -> &'static str {
+    partition(region).home
+}
+
+/// Returns the ARN of a role that is given by its ARN or by its name in an account.
+pub(super) fn role_arn(role: &str, account: &str, region: &str) -> String {
+    if role.starts_with("arn:") {
+        return role.to_owned();
+    }
+    format!("arn:{}:iam::{account}:role/{role}", partition(region).name)
+}
+
+fn address(service: &str, region: &str) -> Option<Url> {
+    Url::parse(&format!("https://{service}.{region}.{}/", partition(region).domain)).ok()
+}
+
+/// Signs for one service in one region.
+struct Signing<'a> {
+    signer: &'a Signer,
+    service: &'static str,
+    region: &'a str,
+}
+
+#[async_trait]
+impl Protocol for Signing<'_> {
+    async fn sign(&self, request: &mut http::Request<Bytes>) -> Result<(), CallError> {
+        self.signer.sign(request, (self.service, self.region)).await
+    }
+
+    fn code(&self, headers: &HeaderMap, body: &[u8]) -> Option<Code> {
+        let header = headers.get("x-amzn-errortype").and_then(|value| value.to_str().ok());
+        let found = header.map(str::to_owned).or_else(|| in_json(body)).or_else(|| in_xml(body))?;
+        // `com.amazon.coral.service#AccessDeniedException:http://internal.amazon.com/...`
+        let word = found.split_once('#').map_or(&*found, |(_, word)| word);
+        Code::new(word.split(':').next().unwrap_or_default().trim()).filter(|code| !code.as_str().is_empty())
+    }
+
+    async fn mends(&self, refusal: &CallError, headers: &HeaderMap) -> bool {
+        self.signer.mends(refusal, headers).await
+    }
+}
+
+fn in_json(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Refusal {
+        #[serde(rename = "__type", alias = "code", alias = "Code")]
+        code: String,
+    }
+    serde_json::from_slice(body).ok().map(|Refusal { code }| code)
+}
+
+/// All of AWS's forms of an error in XML have one `Code`, at different depths.
+fn in_xml(body: &[u8]) -> Option<String> {
+    let (_, rest) = std::str::from_utf8(body).ok()?.split_once("<Code>")?;
+    rest.split_once("</Code>").map(|(code, _)| code.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_partition_has_its_own_names() {
+        for (region, host, home_region, role) in [
+            ("eu-west-1", "sts.eu-west-1.amazonaws.com", "us-east-1", "arn:aws:iam::1:role/r"),
+            ("cn-north-1", "sts.cn-north-1.amazonaws.com.cn", "cn-northwest-1", "arn:aws-cn:iam::1:role/r"),
+            ("us-gov-east-1", "sts.us-gov-east-1.amazonaws.com", "us-gov-west-1", "arn:aws-us-gov:iam::1:role/r"),
+        ] {
+            assert_eq!(address("sts", region).unwrap().host_str(), Some(host));
+            assert_eq!((home(region), role_arn("r", "1", region).as_str()), (home_region, role));
+        }
+        assert_eq!(role_arn("arn:aws:iam::2:role/path/r", "1", "eu-west-1"), "arn:aws:iam::2:role/path/r");
+    }
+}

@@ -1,0 +1,295 @@
+//! Cloud Control: every kind by the same two calls, `ListResources` and `GetResource`.
+//!
+//! The attributes of a resource are JSON inside a JSON string: they are unwrapped, never understood.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use driftwarden_core::resource::{Depth, Gap, GapReason, Kind};
+use futures_util::{StreamExt, stream};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::call::Caller;
+use crate::collect::http::CallError;
+use crate::collect::{Item, Read, Reading, Sink};
+
+const SERVICE: &str = "cloudcontrolapi";
+/// Resources asked for in one page; the most that the service gives.
+const PAGE: u32 = 100;
+/// Resources of one kind that are read at the same time.
+const GETS_AT_ONCE: usize = 8;
+/// After that many failures the other resources of the kind are not asked for one by one: they would fail too, and each
+/// costs a request.
+const FAILURES_BORNE: usize = 20;
+
+/// Words for a kind that cannot be listed at all, or only below another resource.
+const UNLISTABLE: &[&str] =
+    &["InvalidRequestException", "TypeNotFoundException", "UnsupportedActionException", "ValidationException"];
+
+/// Why a kind was not read to the end.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// The reader is gone.
+    Closed,
+    /// The kind cannot be listed; nothing is wrong with this listing.
+    Unlistable,
+    /// A request failed.
+    Failed(CallError),
+}
+
+impl From<CallError> for Stop {
+    fn from(error: CallError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Reads resources of one account and region.
+pub(super) struct CloudControl<'a> {
+    pub(super) caller: &'a Caller,
+    /// Pages of one kind that are read at most.
+    pub(super) max_pages: u32,
+}
+
+impl CloudControl<'_> {
+    /// Reads the kind to the end and says so, or says why not.
+    pub(super) async fn read_kind(&self, kind: &Kind, depth: Depth, sink: &Sink) -> Result<(), Stop> {
+        let mut listing = Listing {
+            control: self,
+            kind,
+            depth,
+            told: HashSet::new(),
+            hasher: RandomState::new(),
+            failures: AtomicUsize::new(0),
+            first_failure: None,
+        };
+        let said = match listing.run(sink).await {
+            Ok(()) => listing.outcome(),
+            Err(Stop::Failed(error)) => gap(Some(kind), error.reason, error.detail),
+            Err(stop) => return Err(stop),
+        };
+        sink.send(said).await.map_err(|_| Stop::Closed)
+    }
+
+    async fn page(&self, kind: &Kind, token: Option<&str>) -> Result<(Vec<Item>, Option<String>), CallError> {
+        let input = ListInput { kind: kind.as_str(), most: PAGE, token };
+        let answer = self.caller.json(SERVICE, "CloudApiService.ListResources", &input).await?;
+        let page: Page = answer.json()?;
+        same_kind(kind, page.kind.as_deref())?;
+        let items: Result<_, CallError> = page.resources.into_iter().map(Description::listed).collect();
+        Ok((items?, page.next.filter(|token| !token.is_empty())))
+    }
+
+    async fn get(&self, kind: &Kind, name: &str) -> Result<Item, CallError> {
+        let input = GetInput { kind: kind.as_str(), name };
+        let answer = self.caller.json(SERVICE, "CloudApiService.GetResource", &input).await?;
+        let found: Found = answer.json()?;
+        same_kind(kind, found.kind.as_deref())?;
+        found.resource.full()
+    }
+
+    /// Reads one resource exactly. That there is none counts only from a service that can list the kind, just now, and does
+    /// not list it.
+    pub(super) async fn read(&self, kind: &Kind, name: &str) -> Result<Reading, CallError> {
+        match self.get(kind, name).await {
+            Ok(item) => Ok(Reading::Found(item.text)),
+            Err(error) if is_not_found(&error) => self.prove_absence(kind, name).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn prove_absence(&self, kind: &Kind, name: &str) -> Result<Reading, CallError> {
+        let (items, _) = self.page(kind, None).await?;
+        if items.iter().any(|item| &*item.name == name) {
+            return Err(CallError::new(GapReason::Partial, "the resource is listed and yet not found"));
+        }
+        Ok(Reading::Absent)
+    }
+}
+
+/// Returns whether the service, and not something before it, said that there is no such resource.
+fn is_not_found(error: &CallError) -> bool {
+    error.is(&["ResourceNotFoundException"]) && matches!(error.status, 400 | 404)
+}
+
+fn same_kind(asked: &Kind, said: Option<&str>) -> Result<(), CallError> {
+    match said {
+        Some(said) if said != asked.as_str() => {
+            Err(CallError::new(GapReason::Malformed, "the answer is about another kind"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// One listing of one kind.
+struct Listing<'a> {
+    control: &'a CloudControl<'a>,
+    kind: &'a Kind,
+    depth: Depth,
+    /// Hashes of the names that were handed on: what moves between pages is said once.
+    told: HashSet<u64>,
+    hasher: RandomState,
+    failures: AtomicUsize,
+    first_failure: Option<CallError>,
+}
+
+impl Listing<'_> {
+    async fn run(&mut self, sink: &Sink) -> Result<(), Stop> {
+        let mut tokens = HashSet::new();
+        let mut token: Option<String> = None;
+        for _ in 0..self.control.max_pages {
+            let page = self.control.page(self.kind, token.as_deref()).await;
+            let (items, next) = page.map_err(|error| stop(error, token.as_deref()))?;
+            self.tell(items, sink).await?;
+            let Some(next) = next else { return Ok(()) };
+            if !tokens.insert(self.hasher.hash_one(&next)) {
+                return Err(partial("the list goes round: a page was offered twice"));
+            }
+            token = Some(next);
+        }
+        Err(partial("the list has more pages than are read"))
+    }
+
+    async fn tell(&mut self, mut items: Vec<Item>, sink: &Sink) -> Result<(), Stop> {
+        items.retain(|item| self.told.insert(self.hasher.hash_one(&item.name)));
+        match self.depth {
+            Depth::Listed => self.say(Depth::Listed, items, sink).await,
+            Depth::Full => {
+                let (full, listed) = self.read_each(items).await;
+                self.say(Depth::Full, full, sink).await?;
+                self.say(Depth::Listed, listed, sink).await
+            }
+        }
+    }
+
+    /// Reads each resource; returns those that were read, and those that could not be but are there all the same.
+    async fn read_each(&mut self, items: Vec<Item>) -> (Vec<Item>, Vec<Item>) {
+        let this = &*self;
+        let reads = stream::iter(items).map(|item| async move { (this.read_one(&item.name).await, item) });
+        let outcomes: Vec<_> = reads.buffer_unordered(GETS_AT_ONCE).collect().await;
+        let (mut full, mut listed) = (Vec::new(), Vec::new());
+        for (outcome, item) in outcomes {
+            match outcome {
+                Ok(read) => full.push(read),
+                // It went between the list and now.
+                Err(error) if is_not_found(&error) => (),
+                Err(error) => {
+                    self.first_failure.get_or_insert(error);
+                    listed.push(item);
+                }
+            }
+        }
+        (full, listed)
+    }
+
+    async fn read_one(&self, name: &str) -> Result<Item, CallError> {
+        if self.failures.load(Ordering::Relaxed) >= FAILURES_BORNE {
+            return Err(CallError::new(GapReason::Partial, "too many others failed before"));
+        }
+        let read = self.control.get(self.kind, name).await.and_then(|item| {
+            let other = || CallError::new(GapReason::Malformed, "the answer is about another resource");
+            if *item.name == *name { Ok(item) } else { Err(other()) }
+        });
+        if read.as_ref().is_err_and(|error| !is_not_found(error)) {
+            self.failures.fetch_add(1, Ordering::Relaxed);
+        }
+        read
+    }
+
+    async fn say(&self, depth: Depth, items: Vec<Item>, sink: &Sink) -> Result<(), Stop> {
+        if items.is_empty() {
+            return Ok(());
+        }
+        sink.send(Read::Page { kind: self.kind.clone(), depth, items }).await.map_err(|_| Stop::Closed)
+    }
+
+    fn outcome(self) -> Read {
+        match self.first_failure {
+            None => Read::Complete(self.kind.clone()),
+            Some(error) => {
+                let detail = format!("not every resource could be read; the first that failed: {}", error.detail);
+                gap(Some(self.kind), error.reason, detail)
+            }
+        }
+    }
+}
+
+/// Returns what is said of a kind, or of the whole scope, that was not read.
+pub(super) fn gap(kind: Option<&Kind>, reason: GapReason, detail: String) -> Read {
+    Read::Gap(Gap { kind: kind.cloned(), reason, detail })
+}
+
+/// Says why a page could not be read. That a kind cannot be listed is said at its first page or never.
+fn stop(error: CallError, token: Option<&str>) -> Stop {
+    let is_unlistable = token.is_none() && error.is(UNLISTABLE) && error.reason == GapReason::Partial;
+    if is_unlistable { Stop::Unlistable } else { Stop::Failed(error) }
+}
+
+fn partial(detail: &str) -> Stop {
+    Stop::Failed(CallError::new(GapReason::Partial, detail))
+}
+
+#[derive(Serialize)]
+struct ListInput<'a> {
+    #[serde(rename = "TypeName")]
+    kind: &'a str,
+    #[serde(rename = "MaxResults")]
+    most: u32,
+    #[serde(rename = "NextToken", skip_serializing_if = "Option::is_none")]
+    token: Option<&'a str>,
+}
+
+#[derive(Serialize)]
+struct GetInput<'a> {
+    #[serde(rename = "TypeName")]
+    kind: &'a str,
+    #[serde(rename = "Identifier")]
+    name: &'a str,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    #[serde(rename = "TypeName")]
+    kind: Option<String>,
+    /// Must be there: an answer without it is not an empty list.
+    #[serde(rename = "ResourceDescriptions")]
+    resources: Vec<Description>,
+    #[serde(rename = "NextToken")]
+    next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Found {
+    #[serde(rename = "TypeName")]
+    kind: Option<String>,
+    #[serde(rename = "ResourceDescription")]
+    resource: Description,
+}
+
+#[derive(Deserialize)]
+struct Description {
+    #[serde(rename = "Identifier")]
+    name: Box<str>,
+    #[serde(rename = "Properties")]
+    text: Option<Box<str>>,
+}
+
+impl Description {
+    /// Returns the resource as a list shows it; a list need not show attributes.
+    fn listed(self) -> Result<Item, CallError> {
+        let text = self.text.unwrap_or_else(|| "{}".into());
+        Description { text: Some(text), ..self }.full()
+    }
+
+    fn full(self) -> Result<Item, CallError> {
+        let malformed = || CallError::new(GapReason::Malformed, "a resource has no name or no attributes");
+        let text = self.text.ok_or_else(malformed)?;
+        // Looked through, not built: what is not one JSON object must not reach the comparison.
+        let raw: &RawValue = serde_json::from_str(&text).map_err(|error| CallError::not_json(&error))?;
+        if self.name.is_empty() || !raw.get().starts_with('{') {
+            return Err(malformed());
+        }
+        Ok(Item { name: self.name, text })
+    }
+}

@@ -1,0 +1,623 @@
+//! A Cloud Control that answers by script, down to the bytes: each fault at each place leaves its gap and no absence.
+//!
+//! It proves how answers are taken, not that AWS gives them.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use futures_util::future::join_all;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+
+use super::*;
+use crate::collect::http::tests::client;
+use crate::collect::{Item, Read};
+
+const KIND: &str = "AWS::S3::Bucket";
+const PAGES: usize = 3;
+/// Stands in credentials and in bodies; must never come out in a gap or an error.
+const CANARY: &str = "canary7Qx";
+const NOW: &str = "2026-01-02T03:04:05Z";
+
+/// What the server does with a request.
+#[derive(Clone)]
+enum Reply {
+    Say {
+        status: u16,
+        headers: Vec<(&'static str, String)>,
+        body: Vec<u8>,
+    },
+    /// Says that the body is longer than it is, and closes or resets the connection.
+    Cut {
+        body: Vec<u8>,
+        reset: bool,
+    },
+    /// Says nothing at all, or only headers.
+    Hang {
+        headers: bool,
+    },
+    /// A byte at a time, for ever.
+    Drip,
+}
+
+fn say(status: u16, body: impl Into<Vec<u8>>) -> Reply {
+    let headers = vec![("content-type", "application/x-amz-json-1.0".to_owned())];
+    Reply::Say { status, headers, body: body.into() }
+}
+
+fn with(reply: Reply, name: &'static str, value: &str) -> Reply {
+    let Reply::Say { status, mut headers, body } = reply else { return reply };
+    headers.retain(|(known, _)| *known != name);
+    headers.push((name, value.to_owned()));
+    Reply::Say { status, headers, body }
+}
+
+fn refuse(status: u16, code: &str) -> Reply {
+    let body = json!({"__type": format!("com.amazon.coral.service#{code}"), "message": CANARY}).to_string();
+    with(say(status, body), "x-amzn-errortype", code)
+}
+
+fn xml(body: &str) -> Reply {
+    with(say(200, body), "content-type", "text/xml")
+}
+
+#[derive(Debug, Clone)]
+struct Asked {
+    operation: String,
+    /// The JSON of the request; its parameters in Query.
+    input: Value,
+    authorization: String,
+    date: String,
+}
+
+type Script = dyn Fn(&Asked, &[Asked]) -> Reply + Send + Sync;
+
+struct Server {
+    address: SocketAddr,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+impl Server {
+    /// Starts a server that answers by the script, which sees the request and all those before it.
+    async fn start(script: impl Fn(&Asked, &[Asked]) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, asked) = (listener.local_addr().unwrap(), Arc::<Mutex<Vec<Asked>>>::default());
+        let (script, log): (Arc<Script>, _) = (Arc::new(script), Arc::clone(&asked));
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, Arc::clone(&script), Arc::clone(&log)));
+            }
+        });
+        Self { address, asked }
+    }
+
+    fn operations(&self) -> Vec<String> {
+        self.asked.lock().iter().map(|asked| asked.operation.clone()).collect()
+    }
+}
+
+async fn serve(mut stream: TcpStream, script: Arc<Script>, log: Arc<Mutex<Vec<Asked>>>) {
+    let Some(asked) = read_request(&mut stream).await else { return };
+    let reply = {
+        let mut log = log.lock();
+        log.push(asked.clone());
+        script(&asked, log.split_last().unwrap().1)
+    };
+    // A client that has seen enough closes; that is no failure of the test.
+    write_reply(&mut stream, reply).await.ok();
+}
+
+async fn read_request(stream: &mut TcpStream) -> Option<Asked> {
+    let mut read = Vec::new();
+    let (head, length) = loop {
+        if stream.read_buf(&mut read).await.ok()? == 0 {
+            return None;
+        }
+        let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
+        let head = String::from_utf8(read[..end].to_vec()).unwrap();
+        let length: usize = header(&head, "content-length").parse().unwrap_or(0);
+        read.drain(..end + 4);
+        break (head, length);
+    };
+    while read.len() < length {
+        stream.read_buf(&mut read).await.ok()?;
+    }
+    let target = header(&head, "x-amz-target");
+    let parameters =
+        || url::form_urlencoded::parse(&read).into_owned().map(|(key, value)| (key, value.into())).collect();
+    let input = serde_json::from_slice(&read).unwrap_or_else(|_| Value::Object(parameters()));
+    let operation = target.rsplit('.').next().filter(|word| !word.is_empty());
+    let operation = operation.or(input["Action"].as_str()).unwrap_or_default().to_owned();
+    let (authorization, date) = (header(&head, "authorization"), header(&head, "x-amz-date"));
+    Some(Asked { operation, input, authorization, date })
+}
+
+fn header(head: &str, name: &str) -> String {
+    let lines = head.lines().filter_map(|line| line.split_once(':'));
+    lines.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned()).collect()
+}
+
+async fn write_reply(stream: &mut TcpStream, reply: Reply) -> std::io::Result<()> {
+    let json_of = |length: usize| {
+        format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+        )
+    };
+    match reply {
+        Reply::Say { status, headers, body } => {
+            let mut text = format!("HTTP/1.1 {status} -\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+            for (name, value) in headers {
+                text.extend([name, ": ", &value, "\r\n"]);
+            }
+            stream.write_all(&[text.as_bytes(), b"\r\n", &body].concat()).await?;
+            stream.shutdown().await
+        }
+        Reply::Cut { body, reset } => {
+            stream.write_all(json_of(body.len() * 2).as_bytes()).await?;
+            stream.write_all(&body).await?;
+            if reset {
+                stream.set_zero_linger()?;
+            }
+            Ok(())
+        }
+        Reply::Hang { headers } => {
+            if headers {
+                stream.write_all(json_of(10).as_bytes()).await?;
+            }
+            std::future::pending().await
+        }
+        Reply::Drip => {
+            stream.write_all(json_of(1_000_000).as_bytes()).await?;
+            loop {
+                stream.write_all(b" ").await?;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+fn description(name: &str) -> Value {
+    json!({"Identifier": name, "Properties": json!({"BucketName": name, "Note": "ü \"quoted\""}).to_string()})
+}
+
+/// The page that an honest service sends: two buckets each, three pages.
+fn page_json(asked: &Asked) -> Value {
+    let page = page_of(asked);
+    let names = [2 * page, 2 * page + 1].map(|at| format!("bucket-{at}"));
+    let mut json = json!({"TypeName": KIND, "ResourceDescriptions": names.map(|name| description(&name))});
+    if page + 1 < PAGES {
+        json["NextToken"] = (page + 1).to_string().into();
+    }
+    json
+}
+
+fn page_of(asked: &Asked) -> usize {
+    asked.input["NextToken"].as_str().and_then(|token| token.parse().ok()).unwrap_or(0)
+}
+
+fn honest(asked: &Asked) -> Reply {
+    match asked.operation.as_str() {
+        "ListResources" => say(200, page_json(asked).to_string()),
+        "GetResource" => {
+            let name = asked.input["Identifier"].as_str().unwrap();
+            say(200, json!({"TypeName": KIND, "ResourceDescription": description(name)}).to_string())
+        }
+        "GetCallerIdentity" => xml(
+            "<GetCallerIdentityResponse><GetCallerIdentityResult><Account>111111111111</Account></GetCallerIdentityResult></GetCallerIdentityResponse>",
+        ),
+        "AssumeRole" => xml(&format!(
+            "<AssumeRoleResponse><AssumeRoleResult><Credentials><AccessKeyId>ASIAROLE</AccessKeyId>\
+             <SecretAccessKey>{CANARY}</SecretAccessKey><SessionToken>{CANARY}</SessionToken>\
+             <Expiration>2026-01-02T04:04:05Z</Expiration></Credentials></AssumeRoleResult></AssumeRoleResponse>"
+        )),
+        other => refuse(400, if other.is_empty() { "InvalidAction" } else { "UnknownOperationException" }),
+    }
+}
+
+fn limits() -> Limits {
+    Limits {
+        connect: Duration::from_secs(2),
+        headers: Duration::from_secs(2),
+        idle: Duration::from_secs(1),
+        deadline: Duration::from_secs(3),
+        body: 64 << 10,
+        attempts: 3,
+        attempts_unanswered: 2,
+        first_pause: Duration::from_millis(1),
+        longest_pause: Duration::from_millis(20),
+    }
+}
+
+fn config(value: &Value) -> Config {
+    let mut config =
+        json!({"name": "prod", "regions": ["eu-west-1"], "kinds": {"include": [KIND]}, "requests_per_second": 1000.0});
+    config.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
+    serde_json::from_value(config).unwrap()
+}
+
+fn aws(address: SocketAddr, settings: &Value) -> Aws {
+    let mut config = config(settings);
+    config.endpoint = Some(format!("http://{address}/").parse().unwrap());
+    let aws = Aws::with_client(config, |config| Ok(client("prod", limits(), rate(config)))).unwrap();
+    let credentials = Credentials::new("AKIABASE", CANARY, Some(CANARY.to_owned()), None, "test");
+    let clock: Clock = Arc::new(|| NOW.parse().unwrap());
+    let session = aws.session_with((SharedCredentialsProvider::new(credentials), clock), None, None).unwrap();
+    assert!(aws.session.set(session).is_ok());
+    aws
+}
+
+fn scope() -> Scope {
+    let (account, region) = ("111111111111".into(), "eu-west-1".into());
+    Scope { cloud: "prod".into(), provider: Provider::Aws, account, region }
+}
+
+fn wanted() -> Wanted {
+    Wanted { full: BTreeSet::from([KIND.into(), "apps/Deployment".into()]) }
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    full: Vec<Item>,
+    listed: Vec<Item>,
+    complete: Vec<String>,
+    gaps: Vec<(Option<String>, GapReason)>,
+}
+
+async fn collect_scope(aws: &Aws, scope: &Scope, wanted: &Wanted) -> Seen {
+    let (sink, mut reads) = mpsc::channel(100);
+    aws.collect(scope, wanted, sink).await;
+    let mut seen = Seen::default();
+    while let Some(read) = reads.recv().await {
+        assert!(!format!("{read:?}").contains(CANARY), "{read:?}");
+        match read {
+            Read::Page { depth: Depth::Full, items, .. } => seen.full.extend(items),
+            Read::Page { depth: Depth::Listed, items, .. } => seen.listed.extend(items),
+            Read::Complete(kind) => seen.complete.push(kind.to_string()),
+            Read::Gap(gap) => seen.gaps.push((gap.kind.map(|kind| kind.to_string()), gap.reason)),
+        }
+    }
+    seen.full.sort_by(|a, b| a.name.cmp(&b.name));
+    seen
+}
+
+async fn collect(aws: &Aws) -> Seen {
+    collect_scope(aws, &scope(), &wanted()).await
+}
+
+fn id(name: &str) -> ResourceId {
+    scope().id(&KIND.into(), name)
+}
+
+/// Everything that can be wrong with one answer, and the gap that it leaves.
+fn faults() -> Vec<(&'static str, Reply, GapReason)> {
+    let good = json!({"TypeName": KIND, "ResourceDescriptions": []});
+    let cut = good.to_string().get(..20).unwrap().to_owned();
+    let bare = |status| with(say(status, CANARY), "content-type", "text/html");
+    let slow = |after| with(refuse(429, "TooManyRequestsException"), "retry-after", after);
+    let mut with_null = good.clone();
+    with_null["ResourceDescriptions"] = Value::Null;
+    let broken = json!({"TypeName": KIND, "ResourceDescriptions": [{"Identifier": "a", "Properties": "{\"cut"}]});
+    let unnamed = json!({"TypeName": KIND, "ResourceDescriptions": [{"Properties": "{}"}]});
+    let list = json!({"TypeName": KIND, "ResourceDescriptions": [{"Identifier": "a", "Properties": "[]"}]});
+    // A deflate block of zeros whose code for 258 more of them is one bit long.
+    let bomb = [
+        vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 237, 193, 1, 1, 0, 0, 0, 130, 32, 255, 175, 110, 72, 64],
+        vec![0; 50_000],
+    ];
+    vec![
+        ("401", refuse(401, "UnrecognizedClientException"), GapReason::Denied),
+        ("403", refuse(403, "AccessDenied"), GapReason::Denied),
+        ("403 of a proxy", bare(403), GapReason::Denied),
+        ("denied with 400", refuse(400, "AccessDeniedException"), GapReason::Denied),
+        ("404 for denied", bare(404), GapReason::Malformed),
+        ("404 with a word", refuse(404, "ResourceNotFoundException"), GapReason::Partial),
+        ("clock", refuse(403, "InvalidSignatureException"), GapReason::Denied),
+        ("429", bare(429), GapReason::Throttled),
+        ("429 with a pause", slow("0"), GapReason::Throttled),
+        ("429 with an absurd pause", slow("4000000000"), GapReason::Throttled),
+        ("429 with a pause that is none", slow("-5 minutes"), GapReason::Throttled),
+        ("throttled with 400", refuse(400, "ThrottlingException"), GapReason::Throttled),
+        ("slow down", refuse(503, "SlowDown"), GapReason::Throttled),
+        ("500", bare(500), GapReason::Timeout),
+        ("502", bare(502), GapReason::Timeout),
+        ("503", bare(503), GapReason::Timeout),
+        ("a handler that failed", refuse(400, "GeneralServiceException"), GapReason::Partial),
+        ("reset in the body", Reply::Cut { body: cut.clone().into(), reset: true }, GapReason::Partial),
+        ("half a body", Reply::Cut { body: cut.clone().into(), reset: false }, GapReason::Partial),
+        ("hang", Reply::Hang { headers: false }, GapReason::Timeout),
+        ("hang after the headers", Reply::Hang { headers: true }, GapReason::Timeout),
+        ("drip", Reply::Drip, GapReason::Timeout),
+        ("cut JSON", say(200, cut), GapReason::Malformed),
+        ("garbage", say(200, vec![0xff, 0, 0x7b]), GapReason::Malformed),
+        ("another content type", with(say(200, good.to_string()), "content-type", "text/plain"), GapReason::Malformed),
+        ("login page", with(say(200, "<html>"), "content-type", "text/html"), GapReason::Malformed),
+        ("login page that lies", say(200, "<html>"), GapReason::Malformed),
+        ("gzip bomb", with(say(200, bomb.concat()), "content-encoding", "gzip"), GapReason::Partial),
+        ("cut gzip", with(say(200, vec![0x1f, 0x8b, 8]), "content-encoding", "gzip"), GapReason::Partial),
+        ("long body", say(200, vec![b' '; 70_000]), GapReason::Partial),
+        ("empty body", say(200, ""), GapReason::Malformed),
+        ("204", say(204, ""), GapReason::Malformed),
+        ("an object of nothing", say(200, "{}"), GapReason::Malformed),
+        ("no list", say(200, with_null.to_string()), GapReason::Malformed),
+        ("another kind", say(200, good.to_string().replace(KIND, "AWS::S3::Other")), GapReason::Malformed),
+        ("broken attributes", say(200, broken.to_string()), GapReason::Malformed),
+        ("no name", say(200, unnamed.to_string()), GapReason::Malformed),
+        ("attributes that are a list", say(200, list.to_string()), GapReason::Malformed),
+        ("deep nesting", say(200, "[".repeat(60_000)), GapReason::Malformed),
+        ("redirect", with(say(307, ""), "location", "http://127.0.0.1:9/"), GapReason::Malformed),
+    ]
+}
+
+#[tokio::test]
+async fn a_clean_listing_is_complete_and_whole() {
+    let server = Server::start(|asked, _| honest(asked)).await;
+    let seen = collect(&aws(server.address, &json!({}))).await;
+    assert_eq!((seen.complete, seen.gaps), (vec![KIND.to_owned()], vec![]));
+    let names: Vec<_> = seen.full.iter().map(|item| &*item.name).collect();
+    assert_eq!(names, ["bucket-0", "bucket-1", "bucket-2", "bucket-3", "bucket-4", "bucket-5"]);
+    let text: Value = serde_json::from_str(&seen.full[5].text).unwrap();
+    assert_eq!(text, json!({"BucketName": "bucket-5", "Note": "ü \"quoted\""}));
+}
+
+#[tokio::test]
+async fn each_fault_at_each_page_leaves_its_gap() {
+    let cells = faults().into_iter().flat_map(|fault| (0..PAGES).map(move |page| (fault.clone(), page)));
+    join_all(cells.map(|((name, reply, reason), at)| async move {
+        let server = Server::start(move |asked, _| match asked.operation.as_str() {
+            "ListResources" if page_of(asked) == at => reply.clone(),
+            _ => honest(asked),
+        })
+        .await;
+        let seen = collect(&aws(server.address, &json!({}))).await;
+        assert_eq!(seen.gaps, [(Some(KIND.to_owned()), reason)], "{name} at page {at}");
+        assert!(seen.complete.is_empty(), "{name} at page {at}");
+        assert_eq!(seen.full.len(), 2 * at, "{name} at page {at}: what was read before is kept");
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn a_resource_that_cannot_be_read_is_still_listed() {
+    // A word for "not found" is no fault here: see the next test.
+    let cells = faults().into_iter().filter(|(name, ..)| *name != "404 with a word");
+    join_all(cells.map(|(name, reply, reason)| async move {
+        let server = Server::start(move |asked, _| match asked.input["Identifier"].as_str() {
+            Some("bucket-3") => reply.clone(),
+            _ => honest(asked),
+        })
+        .await;
+        let aws = aws(server.address, &json!({}));
+        let seen = collect(&aws).await;
+        assert_eq!(seen.gaps, [(Some(KIND.to_owned()), reason)], "{name}");
+        assert!(seen.complete.is_empty(), "{name}");
+        assert_eq!((seen.full.len(), seen.listed.len()), (5, 1), "{name}");
+        let error = aws.read(&id("bucket-3")).await.unwrap_err();
+        assert_eq!(error.reason(), reason, "{name}");
+        assert!(!format!("{error:?} {}", told(&error)).contains(CANARY), "{name}");
+    }))
+    .await;
+}
+
+fn without(name: &'static str) -> impl Fn(&Asked) -> Reply + Clone {
+    move |asked| match asked.input["Identifier"].as_str() {
+        Some(found) if found == name => refuse(400, "ResourceNotFoundException"),
+        _ => honest(asked),
+    }
+}
+
+#[tokio::test]
+async fn a_resource_that_goes_while_it_is_listed_is_not_reported() {
+    let server = Server::start(|asked, _| without("bucket-3")(asked)).await;
+    let seen = collect(&aws(server.address, &json!({}))).await;
+    assert_eq!((seen.full.len(), seen.listed.len(), seen.complete.len()), (5, 0, 1));
+}
+
+#[tokio::test]
+async fn absence_needs_a_listing_of_the_same_kind() {
+    let server = Server::start(|asked, _| without("gone")(asked)).await;
+    assert_eq!(aws(server.address, &json!({})).read(&id("gone")).await.unwrap(), Reading::Absent);
+    assert_eq!(server.operations(), ["GetResource", "ListResources"]);
+    // Listed and not found at once: one of the two is wrong.
+    let server = Server::start(|asked, _| without("bucket-0")(asked)).await;
+    assert_eq!(aws(server.address, &json!({})).read(&id("bucket-0")).await.unwrap_err().reason(), GapReason::Partial);
+}
+
+#[tokio::test]
+async fn absence_is_not_believed_while_the_listing_fails() {
+    join_all(faults().into_iter().map(|(name, reply, reason)| async move {
+        let server = Server::start(move |asked, _| match asked.operation.as_str() {
+            "ListResources" => reply.clone(),
+            _ => without("gone")(asked),
+        })
+        .await;
+        let reading = aws(server.address, &json!({})).read(&id("gone")).await;
+        assert_eq!(reading.unwrap_err().reason(), reason, "{name}");
+    }))
+    .await;
+}
+
+#[tokio::test]
+async fn a_list_that_does_not_end_is_a_gap() {
+    let token = |text: fn(usize) -> String| {
+        move |asked: &Asked, before: &[Asked]| {
+            let mut page = page_json(asked);
+            page["NextToken"] = text(before.len()).into();
+            say(200, page.to_string())
+        }
+    };
+    let listed = Wanted::default();
+    let endless = Server::start(token(|nth| format!("t{nth}"))).await;
+    let seen = collect_scope(&aws(endless.address, &json!({"max_pages": 7})), &scope(), &listed).await;
+    assert_eq!((seen.gaps, endless.operations().len()), (vec![(Some(KIND.to_owned()), GapReason::Partial)], 7));
+    let repeating = Server::start(token(|_| "same".to_owned())).await;
+    let seen = collect_scope(&aws(repeating.address, &json!({})), &scope(), &listed).await;
+    assert_eq!((seen.gaps, repeating.operations().len()), (vec![(Some(KIND.to_owned()), GapReason::Partial)], 2));
+    assert_eq!(seen.listed.len(), 2, "what comes twice is said once");
+}
+
+#[tokio::test]
+async fn a_passing_fault_is_tried_again_and_signed_anew() {
+    for reply in [say(500, ""), refuse(400, "ThrottlingException"), Reply::Cut { body: b"{".to_vec(), reset: true }] {
+        let server = Server::start(move |asked, before| if before.len() == 1 { reply.clone() } else { honest(asked) });
+        let server = server.await;
+        let seen = collect(&aws(server.address, &json!({}))).await;
+        assert_eq!((seen.complete.len(), seen.gaps), (1, vec![]));
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_clock_is_set_by_the_clouds() {
+    let server = Server::start(|asked, _| {
+        let early = || with(refuse(403, "InvalidSignatureException"), "date", "Fri, 02 Jan 2026 05:04:05 GMT");
+        if asked.date.starts_with("20260102T0504") { honest(asked) } else { early() }
+    });
+    let server = server.await;
+    let aws = aws(server.address, &json!({}));
+    assert!(matches!(aws.read(&id("bucket-0")).await, Ok(Reading::Found(_))));
+    assert!(matches!(aws.read(&id("bucket-1")).await, Ok(Reading::Found(_))));
+    assert_eq!(server.operations().len(), 3, "it stays set");
+}
+
+#[tokio::test]
+async fn retries_are_not_for_ever() {
+    let server = Server::start(|_, _| refuse(400, "ThrottlingException")).await;
+    let aws = aws(server.address, &json!({}));
+    for _ in 0..30 {
+        assert_eq!(aws.read(&id("bucket-0")).await.unwrap_err().reason(), GapReason::Throttled);
+        tokio::task::yield_now().await;
+    }
+    let asked = server.operations().len();
+    assert!((40..=43).contains(&asked), "30 requests, 10 retries in hand and 3 earned: {asked}");
+}
+
+#[tokio::test]
+async fn accounts_are_entered_by_their_roles() {
+    let accounts = json!([{"id": "222222222222", "role": "Reader"}, {"id": "333333333333"}]);
+    let server = Server::start(|asked, _| honest(asked)).await;
+    let aws = aws(server.address, &json!({"accounts": accounts, "external_id": "x1"}));
+    let scopes: Vec<_> = aws.scopes().await.unwrap().iter().map(ToString::to_string).collect();
+    let expected = [
+        "aws://222222222222/eu-west-1",
+        "aws://222222222222/-",
+        "aws://333333333333/eu-west-1",
+        "aws://333333333333/-",
+    ];
+    assert_eq!(scopes, expected);
+    let other = Scope { account: "222222222222".into(), ..scope() };
+    assert_eq!(collect_scope(&aws, &other, &Wanted::default()).await.complete, [KIND]);
+    let asked = server.asked.lock().clone();
+    assert_eq!(asked[0].input["RoleArn"], "arn:aws:iam::222222222222:role/Reader");
+    assert_eq!(asked[0].input["ExternalId"], "x1");
+    assert!(asked[0].authorization.contains("Credential=AKIABASE/20260102/eu-west-1/sts/"));
+    let by_role =
+        |asked: &Asked| asked.authorization.contains("Credential=ASIAROLE/20260102/eu-west-1/cloudcontrolapi/");
+    assert!(asked[1..].iter().all(by_role), "assumed once, used for all");
+    assert!(!format!("{aws:?}").contains(CANARY));
+}
+
+#[tokio::test]
+async fn an_account_that_cannot_be_entered_is_one_gap() {
+    let server = Server::start(|asked, _| match asked.operation.as_str() {
+        "AssumeRole" => refuse(403, "AccessDenied"),
+        _ => honest(asked),
+    });
+    let server = server.await;
+    let aws = aws(server.address, &json!({"role": "arn:aws:iam::111111111111:role/Reader"}));
+    let seen = collect(&aws).await;
+    assert_eq!((seen.gaps, seen.complete.len()), (vec![(None, GapReason::Denied)], 0));
+}
+
+#[tokio::test]
+async fn kinds_are_in_their_region_or_in_none() {
+    let types = |asked: &Asked| match (asked.operation.as_str(), asked.input["ProvisioningType"].as_str()) {
+        ("ListTypes", Some("FULLY_MUTABLE")) => xml(
+            "<ListTypesResponse><ListTypesResult><TypeSummaries><member><TypeName>AWS::IAM::Role</TypeName></member>\
+             <member><TypeName>AWS::SQS::Queue</TypeName></member></TypeSummaries></ListTypesResult></ListTypesResponse>",
+        ),
+        ("ListTypes", _) => xml(
+            "<ListTypesResponse><ListTypesResult><TypeSummaries><member><TypeName>AWS::Odd::Child</TypeName></member>\
+             </TypeSummaries><NextToken></NextToken></ListTypesResult></ListTypesResponse>",
+        ),
+        _ if asked.input["TypeName"] == "AWS::Odd::Child" => refuse(400, "InvalidRequestException"),
+        _ => say(200, json!({"TypeName": asked.input["TypeName"], "ResourceDescriptions": []}).to_string()),
+    };
+    let server = Server::start(move |asked, _| types(asked)).await;
+    let aws = aws(server.address, &json!({"kinds": {"exclude": ["AWS::Never::*"]}}));
+    let global = Scope { region: NOT_APPLICABLE.into(), ..scope() };
+    assert_eq!(collect_scope(&aws, &global, &Wanted::default()).await.complete, ["AWS::IAM::Role"]);
+    let seen = collect_scope(&aws, &scope(), &Wanted::default()).await;
+    assert_eq!((seen.complete, seen.gaps), (vec!["AWS::SQS::Queue".to_owned()], vec![]), "nobody asked for the child");
+    let wanted = Wanted { full: BTreeSet::from(["AWS::Odd::Child".into(), "AWS::Never::Ever".into()]) };
+    let gaps = collect_scope(&aws, &scope(), &wanted).await.gaps;
+    assert_eq!(gaps, [(Some("AWS::Odd::Child".to_owned()), GapReason::Partial)]);
+    let regions: BTreeSet<_> =
+        server.asked.lock().iter().map(|asked| asked.authorization.split('/').nth(2).unwrap().to_owned()).collect();
+    assert_eq!(regions.into_iter().collect::<Vec<_>>(), ["eu-west-1", "us-east-1"]);
+}
+
+#[tokio::test]
+async fn a_stack_is_read_with_all_its_pages() {
+    let stacks = "<DescribeStacksResponse><DescribeStacksResult><Stacks><member><StackId>arn:stack</StackId><Parameters>\
+        <member><ParameterKey>Size</ParameterKey><ParameterValue>3</ParameterValue></member>\
+        <member><ParameterKey>Hidden</ParameterKey><ParameterValue>****</ParameterValue></member>\
+        <member><ParameterKey>Image</ParameterKey><ParameterValue>/path</ParameterValue><ResolvedValue>ami-1</ResolvedValue>\
+        </member></Parameters></member></Stacks></DescribeStacksResult></DescribeStacksResponse>";
+    let server = Server::start(move |asked, _| {
+        let of = |list: &str, inner: &str, token: &str| {
+            let operation = &asked.operation;
+            let next = format!("<NextToken>{token}</NextToken>");
+            let next = if token.is_empty() { "" } else { &next };
+            let result = format!("<{list}><member>{inner}</member></{list}>{next}");
+            xml(&format!("<{operation}Response><{operation}Result>{result}</{operation}Result></{operation}Response>"))
+        };
+        let resource = |logical: &str, physical: &str| {
+            let logical = format!("<LogicalResourceId>{logical}</LogicalResourceId>");
+            format!("{logical}<PhysicalResourceId>{physical}</PhysicalResourceId>")
+        };
+        match (asked.operation.as_str(), asked.input["NextToken"].as_str()) {
+            ("DescribeStacks", _) if asked.input["StackName"] == "shop" => xml(stacks),
+            ("DescribeStacks", _) => with(
+                say(400, "<ErrorResponse><Error><Code>ValidationError</Code></Error></ErrorResponse>"),
+                "content-type",
+                "text/xml",
+            ),
+            ("ListStackResources", None) => of("StackResourceSummaries", &resource("A", "a-1"), "more"),
+            ("ListStackResources", _) => of("StackResourceSummaries", &resource("B", "b-1"), ""),
+            _ => of("Exports", "<Name>Vpc</Name><Value>vpc-1</Value>", ""),
+        }
+    })
+    .await;
+    let aws = aws(server.address, &json!({}));
+    let pairs = |pairs: &[(&str, &str)]| pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+    let expected = Stack {
+        resources: pairs(&[("A", "a-1"), ("B", "b-1")]),
+        parameters: pairs(&[("Size", "3"), ("Image", "ami-1")]),
+        exports: pairs(&[("Vpc", "vpc-1")]),
+        id: "arn:stack".to_owned(),
+    };
+    assert_eq!(aws.stack(&scope(), "shop").await.unwrap(), Some(expected));
+    assert_eq!(aws.stack(&scope(), "other").await.unwrap(), None);
+}
+
+#[test]
+fn a_wrong_configuration_is_refused() {
+    for (settings, why) in [
+        (json!({"requests_per_second": 0}), "requests_per_second"),
+        (json!({"max_pages": 0}), "max_pages"),
+        (json!({"regions": ["eu west"]}), "no region"),
+        (json!({"regions": ["x.evil.example/"]}), "no region"),
+        (json!({"accounts": [{"id": "12"}]}), "12 digits"),
+        (json!({"accounts": [{"id": "111111111111"}, {"id": "111111111111"}]}), "twice"),
+        (json!({"role": "Reader"}), "ARN"),
+        (json!({"kinds": {"include": ["["]}}), "kinds"),
+    ] {
+        let error = Aws::new(config(&settings)).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+}

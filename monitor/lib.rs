@@ -9,9 +9,11 @@
 //!
 //! Everything between `normalize` and `decide` is in the crate `driftwarden-core`.
 
+pub mod app;
 pub mod audit;
 pub mod cli;
 pub mod collect;
+pub mod config;
 pub mod demo;
 pub mod desired;
 pub mod ledger;

@@ -10,6 +10,7 @@ use anyhow::{Context as _, Result, bail};
 use clap::{Args as ClapArgs, Subcommand};
 
 use crate::audit::{self, AuditError};
+use crate::config::Config;
 use crate::ledger::Ledger;
 use crate::store;
 
@@ -36,6 +37,17 @@ pub enum Command {
         #[arg(long, value_name = "FILE", default_value = "driftwarden.yaml")]
         config: PathBuf,
     },
+}
+
+/// Does what is asked.
+pub async fn run(args: &Args) -> Result<ExitCode> {
+    let (Command::Verify { config } | Command::Export { config }) = &args.command;
+    let Config { store, audit, .. } = Config::load(config)?;
+    let place = Place { store, audit };
+    match args.command {
+        Command::Verify { .. } => verify(&place).await,
+        Command::Export { .. } => export(&place).await,
+    }
 }
 
 /// Where the log of a configuration is.
@@ -90,7 +102,11 @@ pub async fn export(place: &Place) -> Result<ExitCode> {
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut next = 0;
     loop {
-        let rows = ledger.rows(next, 1_000).await.map_err(anyhow::Error::from_boxed).context("failed to read the audit log")?;
+        let rows = ledger
+            .rows(next, 1_000)
+            .await
+            .map_err(anyhow::Error::from_boxed)
+            .context("failed to read the audit log")?;
         let Some(last) = rows.last() else { break };
         next = last.seq.saturating_add(1);
         for audit::chain::Row { seq, at, body, prev, hash } in &rows {

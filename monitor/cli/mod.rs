@@ -1,8 +1,12 @@
 //! The command line: one file per command. Only here is anything printed.
 
+mod audit;
+mod check;
 mod completions;
 mod diff;
 mod rules;
+mod scan;
+mod table;
 
 use std::process::ExitCode;
 
@@ -42,15 +46,27 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Looks once at every configured cloud and reports; saves nothing, tells nobody, mends nothing.
+    #[command(
+        after_help = "Example: driftwarden scan --cloud prod -o json > drift.json\n\nExit codes: 0 in sync, 2 drift or \
+        violation at or above --fail-on, 3 nothing found but something could not be read, 1 error"
+    )]
+    Scan(scan::Args),
     /// Compares one declared resource with one that was read, or a batch of cases.
     #[command(
         after_help = "Example: driftwarden diff --kind AWS::S3::Bucket --desired bucket.yaml --observed bucket.json\n\n\
         Exit codes: 0 in sync, 2 drifted, 3 unknown, 1 error"
     )]
     Diff(diff::Args),
+    /// Validates the configuration, the rules and the credentials.
+    #[command(after_help = "Example: driftwarden check --offline --config driftwarden.yaml")]
+    Check(check::Args),
     /// Lists, tests and explains rules.
     #[command(subcommand, after_help = "Example: driftwarden rules test rules")]
     Rules(rules::Command),
+    /// Verifies the audit log.
+    #[command(after_help = "Example: driftwarden audit verify --config driftwarden.yaml")]
+    Audit(audit::Args),
     /// Prints completions for a shell.
     #[command(after_help = "Example: driftwarden completions bash > /etc/bash_completion.d/driftwarden")]
     Completions(completions::Args),
@@ -88,8 +104,11 @@ fn print_error(error: &anyhow::Error) {
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Scan(args) => in_runtime(scan::run(&args)),
         Command::Diff(args) => diff::run(&args),
+        Command::Check(args) => in_runtime(check::run(&args)),
         Command::Rules(command) => rules::run(&command),
+        Command::Audit(args) => in_runtime(audit::run(&args)),
         Command::Completions(args) => completions::run::<Arguments>(&args),
     }
 }

@@ -213,10 +213,7 @@ mod tests {
         let text = explained(find(&rules, "aws_s3_bucket_versioning").unwrap());
         assert!(text.contains("must hold has(resource.Versioning") && text.contains("\nfix       Set "), "{text}");
         let error = find(&rules, "aws_s3_bucket_versionin").unwrap_err().to_string();
-        assert_eq!(
-            error.lines().last(),
-            Some("hint: did you mean `aws_s3_bucket_versioning`?")
-        );
+        assert_eq!(error.lines().last(), Some("hint: did you mean `aws_s3_bucket_versioning`?"));
     }
 
     #[test]

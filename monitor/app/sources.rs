@@ -1,0 +1,237 @@
+//! Desired state in force: the last good revision of each source, and how a new one comes in.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context as _, anyhow, bail};
+use arc_swap::ArcSwapOption;
+use async_trait::async_trait;
+use driftwarden_core::expected::{Expected, Unmanaged};
+use driftwarden_core::finding::Evidence;
+use driftwarden_core::resource::{Desired, Scope, Touched};
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::task::spawn_blocking;
+
+use crate::collect::{Collector, Stack};
+use crate::desired::cloudformation::DeployedStack;
+use crate::desired::set::{DesiredSet, Guarded, StackReader, guard};
+use crate::desired::{self, DesiredError, Reach, Source};
+use crate::scan::{History, Past};
+use crate::store::Revision;
+use crate::telemetry::emit;
+use crate::telemetry::events::{DesiredFetched, DesiredRefused};
+
+/// One source of desired state.
+#[derive(Debug)]
+pub(super) struct InForce {
+    source: Arc<Source>,
+    set: ArcSwapOption<DesiredSet>,
+    /// The revision that was in force before a restart: what a new one is measured against.
+    before: Mutex<Option<String>>,
+    /// What was last complained about, so that the same complaint is not repeated every minute.
+    refused: Mutex<Option<String>>,
+}
+
+impl InForce {
+    /// Returns a source of which nothing is in force yet. Nothing is fetched.
+    pub(super) fn open(config: desired::Config, cache: &Path, before: Option<String>) -> Result<Self, DesiredError> {
+        let source = Arc::new(Source::open(config, cache)?);
+        Ok(Self { source, set: ArcSwapOption::empty(), before: Mutex::new(before), refused: Mutex::default() })
+    }
+
+    /// Returns what it was configured as.
+    pub(super) fn config(&self) -> &desired::Config {
+        self.source.config()
+    }
+
+    /// Returns what is in force.
+    pub(super) fn set(&self) -> Option<Arc<DesiredSet>> {
+        self.set.load_full()
+    }
+
+    /// Returns whether this source speaks for the cloud.
+    pub(super) fn speaks_for(&self, cloud: &str) -> bool {
+        let clouds = &self.config().clouds;
+        clouds.is_empty() || clouds.iter().any(|name| **name == *cloud)
+    }
+
+    /// Fetches, and puts a new revision in force if it is good. Returns whether another one is in force now.
+    pub(super) async fn refresh(&self, now: fn() -> Timestamp) -> bool {
+        let recovered = self.recover().await;
+        let result = self.fetch().await;
+        let source = &self.config().name;
+        match result {
+            Ok(None) => emit(&DesiredFetched { source, revision: None, at: now() }),
+            Ok(Some(set)) => {
+                emit(&DesiredFetched { source, revision: Some(&set.revision), at: now() });
+                self.set.store(Some(set));
+                *self.refused.lock() = None;
+                return true;
+            }
+            Err(error) => {
+                let text = format!("{error:#}");
+                if self.refused.lock().replace(text.clone()).as_ref() != Some(&text) {
+                    emit(&DesiredRefused { source, error: &error });
+                }
+            }
+        }
+        recovered
+    }
+
+    /// Returns why nothing newer is in force, if something newer was refused.
+    pub(super) fn refused(&self) -> Option<String> {
+        self.refused.lock().clone()
+    }
+
+    /// Puts back in force what was so before a restart, if it can still be read. Returns whether it did.
+    async fn recover(&self) -> bool {
+        let Some(before) = self.before.lock().take() else { return false };
+        let source = Arc::clone(&self.source);
+        let set = spawn_blocking(move || source.load(&before)).await;
+        match set {
+            Ok(Ok(set)) => {
+                self.set.store(Some(Arc::new(set)));
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Returns a new revision that is fit to be put in force, or nothing if there is none.
+    async fn fetch(&self) -> anyhow::Result<Option<Arc<DesiredSet>>> {
+        let source = Arc::clone(&self.source);
+        let current = self.set();
+        let fetched = spawn_blocking(move || -> anyhow::Result<_> {
+            let before = current.as_ref().map(|set| Arc::clone(&set.revision));
+            let fetched = source.fetch(before.as_deref()).map_err(with_hint)?;
+            if before.as_ref() == Some(&fetched.revision) {
+                return Ok(None);
+            }
+            let set = source.load(&fetched.revision).map_err(with_hint)?;
+            if let Some(current) = current {
+                check(&source, &current, &set, fetched.fast_forward)?;
+            }
+            Ok(Some(Arc::new(set)))
+        });
+        fetched.await.context("failed to run the fetch")?
+    }
+}
+
+fn with_hint(error: DesiredError) -> anyhow::Error {
+    match error.hint() {
+        Some(hint) => anyhow!(error).context(format!("hint: {hint}")),
+        None => anyhow!(error),
+    }
+}
+
+/// Refuses a revision that rewrites history or drops suspiciously much, unless the configuration accepts it by name.
+fn check(source: &Source, current: &DesiredSet, next: &DesiredSet, fast_forward: bool) -> anyhow::Result<()> {
+    let shrink = &source.config().shrink;
+    if shrink.accepts(&next.revision) {
+        return Ok(());
+    }
+    let accept = format!("to accept it set `shrink: {{accept: {}}}`", next.revision);
+    if !fast_forward {
+        bail!("revision {} does not descend from {}, which is in force; {accept}", next.revision, current.revision);
+    }
+    match guard(&current.counts(), &next.counts(), shrink) {
+        Guarded::Accept => Ok(()),
+        Guarded::Suspect { why } => bail!("revision {} is suspect: {why}; {accept}", next.revision),
+    }
+}
+
+/// Everything that the sources of a cloud ask for in one scope, at one revision each.
+pub(super) struct Asked {
+    pub(super) expected: Arc<Expected>,
+    pub(super) revisions: Vec<Revision>,
+}
+
+/// Returns what the sources ask for in a scope.
+pub(super) async fn asked(sources: &[Arc<InForce>], scope: &Scope, collector: &dyn Collector) -> Asked {
+    let mut desired = Vec::new();
+    let mut revisions = Vec::new();
+    let mut unmanaged = None;
+    let mut unknown = Vec::new();
+    for source in sources.iter().filter(|source| source.speaks_for(&scope.cloud)) {
+        let name = &source.config().name;
+        let Some(set) = source.set() else {
+            let why = source.refused().unwrap_or_else(|| "it was not fetched yet".to_owned());
+            unknown.push(format!("source {name} has no revision in force: {why}"));
+            continue;
+        };
+        let declared = set.declared(scope, &Stacks(collector)).await;
+        let unresolved = declared.unresolved.into_iter();
+        unknown.extend(unresolved.map(|unresolved| format!("{}: {}", unresolved.what, unresolved.reason)));
+        desired.extend(declared.resources);
+        unmanaged = unmanaged.max(Some(source.config().unmanaged.into()));
+        revisions.push(Revision { source: name.to_string(), revision: set.revision.to_string() });
+    }
+    Asked { expected: Arc::new(Expected::new(desired, unmanaged).doubting(unknown)), revisions }
+}
+
+impl From<desired::Unmanaged> for Unmanaged {
+    fn from(unmanaged: desired::Unmanaged) -> Self {
+        match unmanaged {
+            desired::Unmanaged::Ignore => Self::Ignore,
+            desired::Unmanaged::DeclaredKinds => Self::DeclaredKinds,
+            desired::Unmanaged::Report => Self::Report,
+        }
+    }
+}
+
+/// Asks the cloud itself for its stacks.
+pub(super) struct Stacks<'a>(pub(super) &'a dyn Collector);
+
+#[async_trait]
+impl StackReader for Stacks<'_> {
+    async fn stack(&self, scope: &Scope, stack: &str) -> anyhow::Result<Option<DeployedStack>> {
+        let stack = self.0.stack(scope, stack).await?;
+        Ok(stack.map(|Stack { id, resources, parameters, exports }| DeployedStack {
+            id,
+            resources,
+            parameters,
+            exports,
+        }))
+    }
+}
+
+/// What the sources said earlier.
+pub(super) struct Sources<'a> {
+    pub(super) sources: &'a [Arc<InForce>],
+    pub(super) expected: Arc<Expected>,
+    pub(super) collector: &'a dyn Collector,
+}
+
+#[async_trait]
+impl History for Sources<'_> {
+    async fn past(&self, scope: &Scope, evidence: &Evidence) -> anyhow::Result<Past> {
+        let id = &evidence.resource;
+        let declared = self.expected.find(id).cloned();
+        for source in self.sources.iter().filter(|source| source.speaks_for(&scope.cloud)) {
+            let Some(set) = source.set() else { continue };
+            if declared.as_ref().is_some_and(|desired| desired.origin.source != source.config().name) {
+                continue;
+            }
+            let stacks = Stacks(self.collector);
+            let earlier = source.source.earlier(&set.revision, (id, scope), &stacks, Reach::default()).await?;
+            // Of what no source declares now, the one that ever did knows why it is there.
+            if declared.is_some() || earlier.iter().any(|earlier| earlier.desired.is_some()) {
+                let touched = match declared {
+                    Some(desired) => source.touched(desired).await?,
+                    None => None,
+                };
+                return Ok(Past { earlier, touched });
+            }
+        }
+        Ok(Past::default())
+    }
+}
+
+impl InForce {
+    async fn touched(&self, desired: Desired) -> anyhow::Result<Option<Touched>> {
+        let source = Arc::clone(&self.source);
+        let touched = spawn_blocking(move || source.touched(&desired)).await;
+        Ok(touched.context("failed to read the history")??)
+    }
+}

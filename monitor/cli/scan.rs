@@ -1,0 +1,202 @@
+//! `driftwarden scan`: one pass over the configured clouds, for people and pipelines.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args as ClapArgs, ValueEnum};
+use driftwarden_core::finding::{Finding, Severity};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::exit;
+use super::table::{self, Row};
+use crate::app::{self, OnePass};
+use crate::config::{Config, DEFAULT_PATH};
+use crate::schedule;
+use crate::view::FindingView;
+
+/// What `scan` is told on the command line.
+#[derive(Debug, ClapArgs)]
+pub(super) struct Args {
+    /// The configuration.
+    #[arg(long, value_name = "FILE", default_value = DEFAULT_PATH, env = "DRIFTWARDEN_CONFIG")]
+    config: PathBuf,
+    /// Only this cloud; may be given more than once.
+    #[arg(long, value_name = "NAME")]
+    cloud: Vec<String>,
+    /// How to print.
+    #[arg(short, long, value_enum, default_value_t = Output::Table)]
+    output: Output,
+    /// The least severity that makes the exit code 2.
+    #[arg(long, value_parser = severity, default_value = "low")]
+    fail_on: Severity,
+}
+
+fn severity(word: &str) -> Result<Severity, String> {
+    Severity::parse(word).ok_or_else(|| "expected critical, high, medium, low or info".to_owned())
+}
+
+/// How a scan is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Output {
+    /// For people.
+    Table,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Serialize)]
+struct ScanView {
+    scan: Scan,
+    scopes: Vec<Scope>,
+    revisions: Vec<Revision>,
+    findings: Vec<FindingView>,
+}
+
+#[derive(Debug, Serialize)]
+struct Scan {
+    id: String,
+    started_at: String,
+    finished_at: String,
+    complete: bool,
+}
+
+#[derive(Debug, Serialize)]
+struct Scope {
+    scope: String,
+    cloud: String,
+    resources: usize,
+    managed: usize,
+    complete: bool,
+    gaps: Vec<Gap>,
+}
+
+#[derive(Debug, Serialize)]
+struct Gap {
+    kind: String,
+    reason: &'static str,
+    detail: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+struct Revision {
+    source: String,
+    revision: String,
+}
+
+/// Scans, prints, and says by the exit code what came out.
+pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let config = Config::load(&args.config)?;
+    for name in &args.cloud {
+        anyhow::ensure!(
+            config.clouds.iter().any(|cloud| cloud.name() == name),
+            "no cloud is called `{name}`; configured are {}",
+            config.clouds.iter().map(|cloud| cloud.name()).collect::<Vec<_>>().join(", ")
+        );
+    }
+    let progress = progress();
+    let started_at = schedule::now();
+    let passes = app::scan_once(config, &args.cloud, &|scope| {
+        progress.inc(1);
+        progress.set_message(scope.to_string());
+    })
+    .await?;
+    progress.finish_and_clear();
+    let now = schedule::now();
+    let findings: Vec<&Finding> = passes.iter().flat_map(|pass| &pass.report.steps).map(|step| &step.finding).collect();
+    match args.output {
+        Output::Json => {
+            let view = view(&passes, &findings, (started_at, now));
+            let mut out = std::io::stdout().lock();
+            serde_json::to_writer_pretty(&mut out, &view)?;
+            writeln!(out)?;
+        }
+        Output::Table => print(&passes, &findings, now)?,
+    }
+    Ok(code(&passes, &findings, args.fail_on))
+}
+
+/// Shows that something goes on, on a terminal.
+fn progress() -> ProgressBar {
+    let target =
+        if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let bar = ProgressBar::with_draw_target(None, target);
+    if let Ok(style) = ProgressStyle::with_template("{spinner} scanning: {pos} scopes read {wide_msg}") {
+        bar.set_style(style);
+    }
+    bar.enable_steady_tick(std::time::Duration::from_millis(100));
+    bar
+}
+
+fn code(passes: &[OnePass], findings: &[&Finding], fail_on: Severity) -> ExitCode {
+    if findings.iter().any(|finding| finding.evidence.severity >= fail_on) {
+        exit::drift()
+    } else if passes.iter().all(|pass| pass.report.sights.is_complete()) {
+        exit::IN_SYNC
+    } else {
+        exit::unknown()
+    }
+}
+
+fn view(passes: &[OnePass], findings: &[&Finding], (started_at, now): (Timestamp, Timestamp)) -> ScanView {
+    let revision = |r: &crate::store::Revision| Revision { source: r.source.clone(), revision: r.revision.clone() };
+    let mut revisions: Vec<Revision> = passes.iter().flat_map(|pass| &pass.revisions).map(revision).collect();
+    revisions.sort();
+    revisions.dedup();
+    ScanView {
+        scan: Scan {
+            id: passes.first().map(|pass| pass.report.id.clone()).unwrap_or_default(),
+            started_at: started_at.to_string(),
+            finished_at: now.to_string(),
+            complete: passes.iter().all(|pass| pass.report.sights.is_complete()),
+        },
+        scopes: passes.iter().map(scope).collect(),
+        revisions,
+        findings: findings.iter().map(|finding| FindingView::from(*finding)).collect(),
+    }
+}
+
+fn scope(pass: &OnePass) -> Scope {
+    let sights = &pass.report.sights;
+    let gap = |gap: &driftwarden_core::resource::Gap| Gap {
+        kind: gap.kind.as_ref().map_or("*", |kind| kind.as_str()).to_owned(),
+        reason: gap.reason.as_str(),
+        detail: gap.detail.clone(),
+    };
+    Scope {
+        scope: pass.scope.to_string(),
+        cloud: pass.scope.cloud.to_string(),
+        resources: sights.resources,
+        managed: sights.managed,
+        complete: sights.is_complete(),
+        gaps: sights.gaps.iter().map(gap).collect(),
+    }
+}
+
+fn print(passes: &[OnePass], findings: &[&Finding], now: Timestamp) -> anyhow::Result<()> {
+    let mut out = anstream::stdout().lock();
+    if !findings.is_empty() {
+        writeln!(out, "{}", table::findings(findings.iter().map(|finding| Row::from(*finding)).collect(), now))?;
+        for finding in findings {
+            writeln!(out, "{}", table::details(finding))?;
+        }
+    }
+    for pass in passes {
+        let Scope { scope, resources, managed, complete, gaps, .. } = scope(pass);
+        let looked = if complete { "read completely" } else { "NOT read completely" };
+        writeln!(out, "{scope}: {resources} resources, {managed} of them declared in Git; {looked}")?;
+        for Gap { kind, reason, detail } in gaps {
+            writeln!(out, "  gap: {kind}: {reason}: {detail}")?;
+        }
+    }
+    let is_complete = passes.iter().all(|pass| pass.report.sights.is_complete());
+    let verdict = match (findings.len(), is_complete) {
+        (0, true) => "in sync".to_owned(),
+        (0, false) => "nothing found, but not everything could be read: this is not an all-clear".to_owned(),
+        (count, _) => format!("{count} findings"),
+    };
+    writeln!(out, "{verdict}")?;
+    Ok(())
+}

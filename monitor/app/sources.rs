@@ -8,7 +8,7 @@ use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use driftwarden_core::expected::{Expected, Unmanaged};
 use driftwarden_core::finding::Evidence;
-use driftwarden_core::resource::{Desired, Scope, Touched};
+use driftwarden_core::resource::{Origin, ResourceId, Scope, Touched};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
@@ -218,7 +218,7 @@ impl History for Sources<'_> {
             // Of what no source declares now, the one that ever did knows why it is there.
             if declared.is_some() || earlier.iter().any(|earlier| earlier.desired.is_some()) {
                 let touched = match declared {
-                    Some(desired) => source.touched(desired).await?,
+                    Some(desired) => source.touched(desired.origin, id.clone()).await?,
                     None => None,
                 };
                 return Ok(Past { earlier, touched });
@@ -229,9 +229,9 @@ impl History for Sources<'_> {
 }
 
 impl InForce {
-    async fn touched(&self, desired: Desired) -> anyhow::Result<Option<Touched>> {
+    async fn touched(&self, origin: Origin, id: ResourceId) -> anyhow::Result<Option<Touched>> {
         let source = Arc::clone(&self.source);
-        let touched = spawn_blocking(move || source.touched(&desired)).await;
+        let touched = spawn_blocking(move || source.touched(&origin, &id)).await;
         Ok(touched.context("failed to read the history")??)
     }
 }

@@ -9,6 +9,7 @@
 //!
 //! Everything between `normalize` and `decide` is in the crate `driftwarden-core`.
 
+pub mod api;
 pub mod app;
 pub mod audit;
 pub mod cli;

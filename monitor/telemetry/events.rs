@@ -233,12 +233,26 @@ pub struct AuditRefused<'a> {
 
 impl Event for AuditRefused<'_> {
     fn record(&self) {
-        let mut chain = self.error.to_string();
-        let mut source = self.error.source();
-        while let Some(error) = source {
-            chain = format!("{chain}: {error}");
-            source = error.source();
-        }
-        tracing::error!(error = chain, "failed to append to the audit log: nothing that needs a record is done");
+        let error = chain(self.error);
+        tracing::error!(error, "failed to append to the audit log: nothing that needs a record is done");
     }
+}
+
+/// A request over HTTP could not be answered.
+#[derive(Debug)]
+pub struct RequestFailed<'a> {
+    /// Why.
+    pub error: &'a dyn std::error::Error,
+}
+
+impl Event for RequestFailed<'_> {
+    fn record(&self) {
+        tracing::error!(error = chain(self.error), "failed to answer a request");
+    }
+}
+
+/// Returns the text of an error and of all that caused it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let texts = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
+    texts.collect::<Vec<_>>().join(": ")
 }

@@ -1,5 +1,8 @@
 //! Findings over HTTP.
 
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
@@ -49,7 +52,7 @@ pub struct Page {
 
 /// Lists findings.
 #[utoipa::path(
-    get, path = "/api/v1/findings", tag = "findings", params(Asked),
+    get, path = "/api/v1/findings", operation_id = "list_findings", tag = "findings", params(Asked),
     responses((status = 200, body = Page), (status = 400, body = ApiError), (status = 401, body = ApiError))
 )]
 pub(super) async fn list(
@@ -66,7 +69,7 @@ pub(super) async fn list(
 
 /// Shows one finding.
 #[utoipa::path(
-    get, path = "/api/v1/findings/{fingerprint}", tag = "findings",
+    get, path = "/api/v1/findings/{fingerprint}", operation_id = "show_finding", tag = "findings",
     params(("fingerprint" = String, Path, description = "32 hexadecimal digits")),
     responses((status = 200, body = FindingView), (status = 401, body = ApiError), (status = 404, body = ApiError))
 )]
@@ -90,9 +93,9 @@ fn filter(asked: Asked) -> Result<Filter, ApiError> {
         cloud,
         type_,
         severity: severity.map(|word| known("severity", &word, Severity::parse(&word))).transpose()?,
-        priority: within("priority", priority, 1, 5)?,
+        priority: within("priority", priority, 1..=5)?,
         after: cursor.map(|text| known("cursor", &text, Fingerprint::parse(&text))).transpose()?,
-        limit: within("limit", limit.or(Some(LIMIT)), 1, LARGEST_LIMIT)?,
+        limit: within("limit", limit.or(Some(LIMIT)), 1..=LARGEST_LIMIT)?,
     })
 }
 
@@ -100,14 +103,14 @@ fn known<T>(key: &str, word: &str, value: Option<T>) -> Result<T, ApiError> {
     value.ok_or_else(|| ApiError::query(format!("invalid {key}: unknown value `{word}`")))
 }
 
-pub(super) fn within<T: PartialOrd + std::fmt::Display>(
+pub(super) fn within<T: PartialOrd + Display>(
     key: &str,
     value: Option<T>,
-    least: T,
-    most: T,
+    range: RangeInclusive<T>,
 ) -> Result<Option<T>, ApiError> {
     match value {
-        Some(value) if value < least || value > most => {
+        Some(value) if !range.contains(&value) => {
+            let (least, most) = range.into_inner();
             Err(ApiError::query(format!("invalid {key}: expected {least} to {most}, not {value}")))
         }
         value => Ok(value),

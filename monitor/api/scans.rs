@@ -93,7 +93,7 @@ pub struct RevisionView {
 
 /// Lists scopes.
 #[utoipa::path(
-    get, path = "/api/v1/scopes", tag = "scans",
+    get, path = "/api/v1/scopes", operation_id = "list_scopes", tag = "scans",
     responses((status = 200, body = Scopes), (status = 401, body = ApiError))
 )]
 pub(super) async fn scopes(State(api): State<Api>) -> Result<Json<Scopes>, ApiError> {
@@ -103,7 +103,7 @@ pub(super) async fn scopes(State(api): State<Api>) -> Result<Json<Scopes>, ApiEr
 
 /// Lists scans.
 #[utoipa::path(
-    get, path = "/api/v1/scans", tag = "scans", params(Asked),
+    get, path = "/api/v1/scans", operation_id = "list_scans", tag = "scans", params(Asked),
     responses((status = 200, body = Scans), (status = 400, body = ApiError), (status = 401, body = ApiError))
 )]
 pub(super) async fn scans(
@@ -111,7 +111,7 @@ pub(super) async fn scans(
     asked: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Json<Scans>, ApiError> {
     let Query(Asked { limit }) = asked.map_err(|rejection| ApiError::query(rejection.body_text()))?;
-    let limit = within("limit", limit, 1, LARGEST_LIMIT)?.unwrap_or(LIMIT);
+    let limit = within("limit", limit, 1..=LARGEST_LIMIT)?.unwrap_or(LIMIT);
     let scans = api.store.last_scans(limit).await?.into_iter().map(ScanView::from).collect();
     Ok(Json(Scans { scans }))
 }

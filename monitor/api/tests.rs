@@ -295,7 +295,7 @@ async fn what_is_no_request_is_hung_up_on() {
         [&many, &large, &long, both, "\0\0\0\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"]
     {
         let status = server.raw(request.as_bytes()).await.status;
-        assert!(status == 0 || (400..500).contains(&status), "{status}: {:.40}", request);
+        assert!(status == 0 || (400..500).contains(&status), "{status}: {request:.40}");
     }
     let body = format!("Content-Length: {}\r\n", 1_u64 << 40);
     assert_eq!(server.ask("GET", "/livez", &body).await.status, 200);

@@ -243,10 +243,9 @@ fn document(path: &Path) -> Result<Value> {
 fn parsed<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     let text = text(path)?;
     let shown = path.display();
-    if text.trim_start().starts_with(['{', '[']) {
-        if let Ok(value) = serde_json::from_str(&text) {
-            return Ok(value);
-        }
+    let looks_like_json = text.trim_start().starts_with(['{', '[']);
+    if let Some(value) = looks_like_json.then(|| serde_json::from_str(&text).ok()).flatten() {
+        return Ok(value);
     }
     serde_saphyr::from_str(&text).with_context(|| format!("failed to parse {shown} as JSON or YAML"))
 }

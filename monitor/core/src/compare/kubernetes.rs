@@ -66,6 +66,13 @@ pub(super) fn string_data<'a>(walk: &mut Walk<'a>, declared: &'a Value, observed
     }
 }
 
+/// Returns whether `data` holds nothing but what `stringData` declares.
+pub(super) fn is_string_data(desired: &Map<String, Value>, name: &str, value: &Value) -> bool {
+    let declared = desired.get("stringData").and_then(Value::as_object).filter(|_| name == "data");
+    declared
+        .is_some_and(|declared| value.as_object().is_some_and(|data| data.keys().all(|key| declared.contains_key(key))))
+}
+
 /// Returns the attributes by which the server tells the items of a list apart.
 pub(super) fn list_keys(name: &str, items: &[Value]) -> Option<&'static [&'static str]> {
     let keys: &[&str] = match name {

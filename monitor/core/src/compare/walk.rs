@@ -272,6 +272,10 @@ impl<'a> Walk<'a> {
         if self.probing > 0 || renamed || (self.flavor == Flavor::Aws && desired.keys().any(respelled)) {
             return;
         }
+        if self.flavor == Flavor::Kubernetes && self.path.is_empty() && kubernetes::is_string_data(desired, name, value)
+        {
+            return;
+        }
         let place = self.named(at, name);
         self.below(Step::Name(name), |walk| {
             if undeclared::is_worth_listing(walk, value, place) {

@@ -19,8 +19,9 @@ const STACK: usize = 64 * 1024 * 1024;
 const MAX_DEPTH: usize = 80;
 /// Most quantifiers (`all`, `exists`, `map` ...) inside each other. The steps are counted too: this is for the reader.
 const MAX_QUANTIFIERS: usize = 3;
-/// Largest compiled regular expression, in bytes.
-const MAX_REGEX: usize = 256 * 1024;
+/// Sizes that a compiled regular expression may have, in bytes, and the steps that each byte of text then costs, in
+/// fourths. The engine is linear in both, so the worst case stays near a second whatever is written.
+const REGEX_SIZES: [(usize, usize); 3] = [(4 * 1024, 1), (16 * 1024, 8), (128 * 1024, 64)];
 
 /// One step of an expression.
 #[derive(Debug)]
@@ -46,7 +47,25 @@ pub(super) enum Node {
     Map(Box<[(Node, Node)]>),
     Each(Quantifier, Box<Each>),
     Call(Function, Box<[Node]>),
-    Matches(Box<Node>, Box<Regex>),
+    Matches(Box<Node>, Box<Pattern>),
+}
+
+/// A compiled regular expression.
+#[derive(Debug)]
+pub(super) struct Pattern {
+    pub(super) regex: Regex,
+    /// Steps that four bytes of text cost.
+    pub(super) cost: usize,
+}
+
+impl Pattern {
+    fn compile(text: &str) -> Option<Self> {
+        let build = |(size, cost): (usize, usize)| {
+            let regex = RegexBuilder::new(text).size_limit(size).dfa_size_limit(size).build().ok()?;
+            Some(Self { regex, cost })
+        };
+        REGEX_SIZES.into_iter().find_map(build)
+    }
 }
 
 /// The variables that every expression sees.
@@ -163,6 +182,12 @@ const FUNCTIONS: [(&str, usize, Function); 14] = [
     ("type", 1, Function::Type),
     ("asList", 1, Function::AsList),
 ];
+
+impl Function {
+    pub(super) fn name(self) -> &'static str {
+        FUNCTIONS.iter().find(|(.., function)| *function == self).map_or("", |(name, ..)| name)
+    }
+}
 
 /// What `type(x)` may be compared with.
 const TYPES: [&str; 7] = ["null_type", "bool", "int", "double", "string", "list", "map"];
@@ -351,11 +376,9 @@ impl Compiler {
         let Node::Text(pattern) = pattern else {
             return Err(self.error(expr, "the pattern of `matches` must be a literal"));
         };
-        let built = RegexBuilder::new(&pattern).size_limit(MAX_REGEX).dfa_size_limit(MAX_REGEX).build();
-        match built {
-            Ok(regex) => Ok(Node::Matches(Box::new(text), Box::new(regex))),
-            Err(_) => Err(self.error(expr, &format!("invalid or too large regular expression `{pattern:.80}`"))),
-        }
+        let compiled = Pattern::compile(&pattern)
+            .ok_or_else(|| self.error(expr, &format!("invalid or too large regular expression `{pattern:.80}`")))?;
+        Ok(Node::Matches(Box::new(text), Box::new(compiled)))
     }
 
     fn has(&mut self, expr: &IdedExpr, arguments: &[IdedExpr], depth: usize) -> Compiled {

@@ -90,10 +90,10 @@ impl<'a> Machine<'a> {
                 let values = self.all(arguments)?;
                 self.call(*function, &values)
             }
-            Node::Matches(operand, regex) => {
+            Node::Matches(operand, pattern) => {
                 let Val::Text(text) = self.eval(operand)? else { return Err(wrong("matches needs a string")) };
-                self.spend_text(text.len())?;
-                Ok(Val::Bool(regex.is_match(&text)))
+                self.spend(text.len().saturating_mul(pattern.cost) / 4)?;
+                Ok(Val::Bool(pattern.regex.is_match(&text)))
             }
         }
     }
@@ -372,7 +372,7 @@ impl<'a> Machine<'a> {
             (Function::AsList, [value]) => Ok(Val::List(Rc::new(vec![value.clone()]))),
             _ => {
                 let types: Vec<&str> = arguments.iter().map(Val::type_name).collect();
-                Err(wrong(&format!("{function:?} does not take ({})", types.join(", "))))
+                Err(wrong(&format!("`{}` does not take ({})", function.name(), types.join(", "))))
             }
         }
     }

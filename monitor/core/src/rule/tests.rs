@@ -198,6 +198,26 @@ fn an_evaluation_over_its_limits_is_stopped() {
 }
 
 #[test]
+fn no_pattern_and_no_text_takes_long() {
+    let texts: Vec<String> = (0..1000).map(|at| "01".repeat(500 + at)).collect();
+    let resource = resource(json!({"texts": texts}), Depth::Full);
+    for pattern in ["[01]*1[01]{200}2", "^\\\\w+2$"] {
+        let rule = Rule::compile(source(&format!("resource.texts.all(t, !t.matches('{pattern}'))"))).unwrap();
+        let verdict = evaluate(&rule, &resource, None);
+        assert_eq!(verdict, Verdict::Error("over the limit: too many steps".to_owned()), "{pattern}");
+    }
+}
+
+#[test]
+fn deep_values_are_compared_to_a_limit() {
+    let nested = |depth: usize| (0..depth).fold(json!(1), |inner, _| json!({"a": [inner]}));
+    let rule = Rule::compile(source("resource.deep == resource.deep")).unwrap();
+    let verdict = |depth| evaluate(&rule, &resource(json!({"deep": nested(depth)}), Depth::Full), None);
+    assert_eq!(verdict(60), Verdict::Pass);
+    assert_eq!(verdict(70), Verdict::Error("over the limit: values nested too deep".to_owned()));
+}
+
+#[test]
 fn a_message_names_values_and_nothing_but_text() {
     let rule = Rule::compile(source("false")).unwrap();
     let resource = resource(json!({"name": "a\n\u{1b}[31mb", "list": ["x", {"k": 1}]}), Depth::Full);

@@ -422,21 +422,21 @@ fn from_yaml<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, Problem>
 fn explained(error: &serde_saphyr::Error) -> (String, Option<String>) {
     match error {
         serde_saphyr::Error::SerdeUnknownField { field, expected, .. } => {
-            (format!("unknown key `{field}`"), near(field, expected))
+            (format!("unknown key `{field}`"), Some(near(field, expected)))
         }
         serde_saphyr::Error::SerdeUnknownVariant { variant, expected, .. } => {
-            (format!("unknown word `{variant}`"), near(variant, expected))
+            (format!("unknown word `{variant}`"), Some(near(variant, expected)))
         }
         serde_saphyr::Error::SerdeMissingField { field, .. } => (format!("missing key `{field}`"), None),
         other => (other.to_string().lines().next().unwrap_or_default().to_owned(), None),
     }
 }
 
-fn near(word: &str, known: &[&str]) -> Option<String> {
+fn near(word: &str, known: &[&str]) -> String {
     let nearest = known.iter().map(|known| (strsim::damerau_levenshtein(word, known), known)).min();
     match nearest {
-        Some((distance, known)) if distance <= 1 + known.len() / 4 => Some(format!("did you mean `{known}`?")),
-        _ => Some(format!("known are {}", known.join(", "))),
+        Some((distance, known)) if distance <= 1 + known.len() / 4 => format!("did you mean `{known}`?"),
+        _ => format!("known are {}", known.join(", ")),
     }
 }
 
@@ -541,14 +541,14 @@ mod tests {
 
     /// Every rule as a row of a Markdown table.
     fn table() -> String {
-        let mut table = "| id | what holds | kind | severity | frameworks |\n|---|---|---|---|---|\n".to_owned();
-        for rule in load([folder()]).unwrap().iter() {
+        let row = |rule: &Arc<Rule>| {
             let controls = rule.frameworks.iter().map(|(name, ids)| format!("{name} {}", ids.join(", ")));
             let controls = controls.collect::<Vec<_>>().join("; ");
             let (id, title, kind, severity) = (&rule.id, &rule.title, &rule.kind, rule.severity.as_str());
-            table.push_str(&format!("| `{id}` | {title} | `{kind}` | {severity} | {controls} |\n"));
-        }
-        table
+            format!("| `{id}` | {title} | `{kind}` | {severity} | {controls} |\n")
+        };
+        let rows: Vec<String> = load([folder()]).unwrap().iter().map(row).collect();
+        format!("| id | what holds | kind | severity | frameworks |\n|---|---|---|---|---|\n{}", rows.concat())
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //!
 //! Reads rule packs only: no configuration, no cloud, no daemon.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -16,7 +15,7 @@ use crate::rulebook::{self, BUILTIN, Report, RulebookError};
 
 /// What `rules` is told on the command line.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Lists the rules.
     #[command(after_help = "Example:\n  driftwarden rules list --rules rules -o json")]
     List {
@@ -45,7 +44,7 @@ pub enum Command {
 
 /// Where rules are read from.
 #[derive(Debug, ClapArgs)]
-pub struct Packs {
+pub(super) struct Packs {
     /// Folder of rules, or one file; may be given again. Without it `rules`, or else the rules that come with driftwarden.
     #[arg(long = "rules", value_name = "DIR")]
     folders: Vec<PathBuf>,
@@ -53,7 +52,7 @@ pub struct Packs {
 
 /// How rules are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Output {
+pub(super) enum Output {
     /// For people.
     Table,
     /// For programs.
@@ -61,7 +60,7 @@ pub enum Output {
 }
 
 /// Does what `rules` was asked for.
-pub fn run(command: &Command) -> Result<ExitCode> {
+pub(super) fn run(command: &Command) -> Result<ExitCode> {
     let (text, code) = match command {
         Command::List { packs, output } => {
             let rules = packs.load()?;
@@ -177,8 +176,8 @@ fn controls(frameworks: &Frameworks) -> String {
 
 /// Appends a line.
 fn line_of(text: &mut String, line: std::fmt::Arguments<'_>) {
-    // Writing to a string cannot fail.
-    let _: std::fmt::Result = writeln!(text, "{line}");
+    text.push_str(&line.to_string());
+    text.push('\n');
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ const MAX_DEPTH: usize = 80;
 const MAX_QUANTIFIERS: usize = 3;
 /// Sizes that a compiled regular expression may have, in bytes, and the steps that each byte of text then costs, in
 /// fourths. The engine is linear in both, so the worst case stays near a second whatever is written.
-const REGEX_SIZES: [(usize, usize); 3] = [(4 * 1024, 1), (16 * 1024, 8), (128 * 1024, 64)];
+const REGEX_SIZES: [(usize, usize); 3] = [(4 * 1024, 2), (16 * 1024, 8), (128 * 1024, 64)];
 
 /// One step of an expression.
 #[derive(Debug)]

@@ -201,11 +201,9 @@ fn an_evaluation_over_its_limits_is_stopped() {
 fn no_pattern_and_no_text_takes_long() {
     let texts: Vec<String> = (0..1000).map(|at| "01".repeat(500 + at)).collect();
     let resource = resource(json!({"texts": texts}), Depth::Full);
-    for pattern in ["[01]*1[01]{200}2", "^\\\\w+2$"] {
-        let rule = Rule::compile(source(&format!("resource.texts.all(t, !t.matches('{pattern}'))"))).unwrap();
-        let verdict = evaluate(&rule, &resource, None);
-        assert_eq!(verdict, Verdict::Error("over the limit: too many steps".to_owned()), "{pattern}");
-    }
+    let rule = Rule::compile(source("resource.texts.all(t, !t.matches('[01]*1[01]{200}2'))")).unwrap();
+    let verdict = evaluate(&rule, &resource, None);
+    assert_eq!(verdict, Verdict::Error("over the limit: too many steps".to_owned()));
 }
 
 #[test]

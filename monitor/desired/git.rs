@@ -239,7 +239,7 @@ impl Repository {
         }
         let login = self.login()?;
         let host = url.host().map(str::to_owned);
-        connection.set_credentials(move |action| Ok(answer(action, login.clone(), host.as_deref())));
+        connection.set_credentials(move |action| answer(action, login.clone(), host.as_deref()));
         let prepared = connection.prepare_fetch(progress::Discard, gix::remote::ref_map::Options::default());
         let prepared = prepared.map_err(failed(format!("list the refs of `{}`", self.config.url)))?;
         let packs = repo.common_dir().join("objects/pack");
@@ -614,13 +614,15 @@ fn answer(
     action: credentials::helper::Action,
     login: Option<sec::identity::Account>,
     host: Option<&str>,
-) -> Option<credentials::protocol::Outcome> {
-    let credentials::helper::Action::Get(context) = action else { return None };
+) -> Result<Option<credentials::protocol::Outcome>, gix::Error> {
+    let refused = |why: &str| gix::Error::from_error(std::io::Error::other(why.to_owned()));
+    let credentials::helper::Action::Get(context) = action else { return Ok(None) };
     let asked = context.url.as_ref().and_then(|url| gix::url::parse(url).ok());
     if asked.as_ref().and_then(gix::Url::host) != host {
-        return None;
+        return Err(refused("another host than the configured one asks for the login"));
     }
-    Some(credentials::protocol::Outcome { identity: login?, next: context.into() })
+    let identity = login.ok_or_else(|| refused("the server asks for a login, and none is configured"))?;
+    Ok(Some(credentials::protocol::Outcome { identity, next: context.into() }))
 }
 
 /// Returns the commit or tag that the first matching refspec found.
@@ -987,7 +989,7 @@ mod tests {
             sec::identity::Account { username: "u".to_owned(), password: "p".to_owned(), oauth_refresh_token: None };
         let asked = |url: &str| {
             let action = credentials::helper::Action::get_for_url(url);
-            answer(action, Some(login.clone()), Some("git.example")).is_some()
+            answer(action, Some(login.clone()), Some("git.example")).is_ok()
         };
         assert!(asked("https://git.example/a.git"));
         assert!(!asked("https://evil.example/a.git") && !asked("http://127.0.0.1/"));

@@ -15,8 +15,8 @@ const MAX_NODES: usize = 300_000;
 const MAX_BYTES: usize = 24 << 20;
 /// Collections inside collections.
 const MAX_DEPTH: usize = 128;
-/// Paths below the root whose lines are kept: `/Resources/Bucket`, `/items/0`.
-const MARKED_DEPTH: usize = 2;
+/// Keys of the root below which the lines of keys and items are kept: `/Resources/Bucket`, `/items/0`.
+const MARKED: [&str; 2] = ["Resources", "items"];
 
 /// A line and a column, both from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,7 +53,7 @@ pub struct Document {
 }
 
 impl Document {
-    /// Returns where the key or item at a JSON pointer of at most two parts stands.
+    /// Returns where a resource of a template (`/Resources/Bucket`) or an item of a list (`/items/0`) stands.
     pub fn place_of(&self, pointer: &str) -> Place {
         self.marks.get(pointer).copied().unwrap_or(self.place)
     }
@@ -100,10 +100,13 @@ struct Draft {
 }
 
 impl Draft {
-    fn mark(&mut self, place: Place) {
-        if self.path.len() <= MARKED_DEPTH {
-            let pointer = self.path.iter().fold(String::new(), |pointer, part| pointer + "/" + part);
-            self.marks.entry(pointer).or_insert(place);
+    /// Goes into a key or an item. Only names near the root are kept: no others are asked for.
+    fn enter(&mut self, place: Place, name: impl FnOnce() -> String) {
+        self.path.push(if self.path.len() < 2 { name() } else { String::new() });
+        if let [root, key] = self.path.as_slice()
+            && MARKED.contains(&root.as_str())
+        {
+            self.marks.entry(format!("/{root}/{key}")).or_insert(place);
         }
     }
 
@@ -188,8 +191,7 @@ impl<'a> Reader<'a> {
             if matches!(event, Event::SequenceEnd) {
                 return Ok(Node { value: Value::Array(items), nodes, bytes });
             }
-            draft.path.push(items.len().to_string());
-            draft.mark(place_of(&span));
+            draft.enter(place_of(&span), || items.len().to_string());
             let node = self.node(event, &span, draft)?;
             draft.path.pop();
             (nodes, bytes) = (nodes + node.nodes, bytes + node.bytes);
@@ -206,8 +208,7 @@ impl<'a> Reader<'a> {
             }
             let merge = matches!(&event, Event::Scalar(text, ScalarStyle::Plain, _, None) if text == "<<");
             let key = self.key(event, &span, draft)?;
-            draft.path.push(key.replace('~', "~0").replace('/', "~1"));
-            draft.mark(place_of(&span));
+            draft.enter(place_of(&span), || key.clone());
             let (event, value_span) = self.expect()?;
             let node = self.node(event, &value_span, draft)?;
             draft.path.pop();
@@ -486,7 +487,7 @@ mod tests {
         let document =
             documents("# x\nResources:\n  A:\n    Type: t\n\n  B: {}\nitems:\n- a: 1\n- b: 2\n").unwrap().remove(0);
         let line = |pointer| document.place_of(pointer).line;
-        assert_eq!((line("/Resources"), line("/Resources/A"), line("/Resources/B")), (2, 3, 6));
+        assert_eq!((line("/Resources/A"), line("/Resources/B")), (3, 6));
         assert_eq!((line("/items/0"), line("/items/1"), line("/nowhere")), (8, 9, 2));
     }
 
@@ -548,7 +549,7 @@ mod tests {
             let alias = format!("*a{}", n - 1);
             format!("{text}a{n}: &a{n} {{l{n}: [{alias}, {alias}], <<: {alias}}}\n")
         });
-        let wide = (0..400_000).fold(String::new(), |text, n| text + &format!("k{n}: 1\n"));
+        let wide = (0..MAX_NODES).fold(String::new(), |text, n| text + &format!("k{n}: 1\n"));
         let deep = |open: &str, close: &str| open.repeat(100_000) + &close.repeat(100_000);
         for (name, text) in [
             ("laughs", laughs),
@@ -558,7 +559,7 @@ mod tests {
             ("deep list", deep("[", "]")),
             ("deep map", deep("{a: ", "}")),
             ("deep block", "- ".repeat(100_000)),
-            ("huge scalar", format!("a: {}", "x".repeat(30 << 20))),
+            ("huge scalar", format!("a: {}", "x".repeat(MAX_BYTES + 1))),
         ] {
             assert!(documents(&text).is_err(), "{name}");
         }

@@ -20,6 +20,7 @@ pub mod desired;
 pub mod ledger;
 pub mod notify;
 pub mod outbound;
+pub mod outbox;
 pub mod remediate;
 pub mod rulebook;
 pub mod scan;

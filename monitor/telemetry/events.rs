@@ -256,3 +256,86 @@ fn chain(error: &dyn std::error::Error) -> String {
     let texts = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
     texts.collect::<Vec<_>>().join(": ")
 }
+
+/// One attempt to notify ended.
+#[derive(Debug)]
+pub struct NotificationEnded<'a> {
+    /// Name of the receiver.
+    pub receiver: &'a str,
+    /// `sent`, `retried`, `buried`, `refreshed` or `unrefreshed`.
+    pub result: &'static str,
+    /// How many findings it was about.
+    pub notices: usize,
+    /// Why it failed, if it did.
+    pub error: Option<&'a str>,
+}
+
+impl Event for NotificationEnded<'_> {
+    fn record(&self) {
+        METRICS.notification(self.receiver, self.result);
+        let Self { receiver, result, notices, error } = self;
+        match error {
+            None => tracing::debug!(receiver, result, notices, "told"),
+            Some(error) if *result == "buried" => {
+                tracing::error!(receiver, notices, error, "failed to notify; a dead letter is kept");
+            }
+            Some(error) => tracing::warn!(receiver, notices, error, "failed to notify; it is tried again"),
+        }
+    }
+}
+
+/// The outbox was counted.
+#[derive(Debug)]
+pub struct OutboxCounted<'a> {
+    /// What waits, by kind.
+    pub pending: &'a [(&'a str, u64)],
+    /// Dead letters, by receiver.
+    pub dead: &'a [(&'a str, u64)],
+}
+
+impl Event for OutboxCounted<'_> {
+    fn record(&self) {
+        METRICS.outbox(self.pending, self.dead);
+    }
+}
+
+/// The outbox could not be worked on; nothing is lost, and it is tried again.
+#[derive(Debug)]
+pub struct OutboxFailed<'a, T: Display> {
+    /// What was being done.
+    pub what: &'a str,
+    /// Why it failed.
+    pub error: T,
+}
+
+impl<T: Display> Event for OutboxFailed<'_, T> {
+    fn record(&self) {
+        tracing::error!(what = self.what, error = %self.error, "failed to work on the outbox");
+    }
+}
+
+/// It is known what became of a hook that was decided on.
+#[derive(Debug)]
+pub struct HookEnded<'a> {
+    /// Name of the hook.
+    pub hook: &'a str,
+    /// The finding that it was to mend.
+    pub fingerprint: driftwarden_core::finding::Fingerprint,
+    /// `verified`, `failed`, `unknown_outcome`, `refused` or `dry_run`.
+    pub result: &'static str,
+    /// How long the call took, if there was one.
+    pub seconds: Option<f64>,
+    /// Details, for people.
+    pub detail: &'a str,
+}
+
+impl Event for HookEnded<'_> {
+    fn record(&self) {
+        METRICS.hook(self.hook, self.result, self.seconds);
+        let Self { hook, fingerprint, result, detail, .. } = self;
+        match *result {
+            "verified" | "refused" | "dry_run" => tracing::info!(hook, %fingerprint, result, detail, "hook ended"),
+            _ => tracing::error!(hook, %fingerprint, result, detail, "hook ended"),
+        }
+    }
+}

@@ -138,6 +138,11 @@ pub struct Metrics {
     desired_info: Family<RevisionLabels, Gauge>,
     config_reload_successful: Gauge,
     audit_records: Counter,
+    notifications: Family<NotificationLabels, Counter>,
+    outbox_pending: Family<OutboxLabels, Gauge>,
+    dead_letters: Family<ReceiverLabels, Gauge>,
+    hook_runs: Family<HookResultLabels, Counter>,
+    hook_duration: Family<HookLabels, HistogramWithExemplars<TraceLabels>, fn() -> HistogramWithExemplars<TraceLabels>>,
 }
 
 /// What is written out anew at each scrape.
@@ -176,6 +181,11 @@ impl Metrics {
             desired_info: Family::default(),
             config_reload_successful: Gauge::default(),
             audit_records: Counter::default(),
+            notifications: Family::default(),
+            outbox_pending: Family::default(),
+            dead_letters: Family::default(),
+            hook_runs: Family::default(),
+            hook_duration: Family::new_with_constructor(scan_buckets),
         };
         metrics.register();
         metrics
@@ -209,6 +219,11 @@ impl Metrics {
         let help = "Whether the last reading of the configuration succeeded";
         r.register("config_last_reload_successful", help, self.config_reload_successful.clone());
         r.register("audit_records", "Records in the audit log written by this process", self.audit_records.clone());
+        r.register("notifications", "Attempts to notify", self.notifications.clone());
+        r.register("outbox_pending", "Actions that are not carried out yet", self.outbox_pending.clone());
+        r.register("dead_letters", "Notifications that were given up", self.dead_letters.clone());
+        r.register("hook_runs", "Hooks that were decided on, by what became of them", self.hook_runs.clone());
+        r.register_with_unit("hook_duration", "Duration of calls of hooks", Unit::Seconds, self.hook_duration.clone());
         let build = Family::<BuildLabels, Gauge>::default();
         let revision = option_env!("DRIFTWARDEN_REVISION").unwrap_or("unknown");
         build.get_or_create_owned(&BuildLabels::of(env!("CARGO_PKG_VERSION"), revision)).set(1);
@@ -267,6 +282,27 @@ impl Metrics {
 
     pub(super) fn config_reload(&self, successful: i64) {
         self.config_reload_successful.set(successful);
+    }
+
+    pub(super) fn notification(&self, receiver: &str, result: &str) {
+        self.notifications.get_or_create_owned(&NotificationLabels::of(receiver, result)).inc();
+    }
+
+    pub(super) fn outbox(&self, pending: &[(&str, u64)], dead: &[(&str, u64)]) {
+        let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        for (kind, count) in pending {
+            self.outbox_pending.get_or_create_owned(&OutboxLabels::of(kind)).set(gauge(*count));
+        }
+        for (receiver, count) in dead {
+            self.dead_letters.get_or_create_owned(&ReceiverLabels::of(receiver)).set(gauge(*count));
+        }
+    }
+
+    pub(super) fn hook(&self, hook: &str, result: &str, seconds: Option<f64>) {
+        self.hook_runs.get_or_create_owned(&HookResultLabels::of(hook, result)).inc();
+        if let Some(seconds) = seconds {
+            self.hook_duration.get_or_create_owned(&HookLabels::of(hook)).observe(seconds, None, None);
+        }
     }
 
     /// Counts records of the audit log.

@@ -1,0 +1,259 @@
+//! Telling what was saved, at least once.
+//!
+//! Receivers are told side by side, each in the order in which things were saved. What waited for one receiver and belongs
+//! to one group is told in one go, so that an hour of silence does not end in a storm (I16).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use driftwarden_core::decide::{Action, Notice, Route, Status, routes_of};
+use driftwarden_core::finding::{Fingerprint, Phase};
+use futures_util::future::try_join_all;
+use jiff::{SignedDuration, Timestamp};
+use tracing::Instrument as _;
+
+use super::{Outbox, chain, tolerated};
+use crate::notify::{Batch, Notifier, NotifyError, Receivers};
+use crate::store::{Filter, OutboxKind, OutboxRow, StoreError};
+use crate::telemetry::emit;
+use crate::telemetry::events::NotificationEnded;
+
+/// Rows that are looked at in one go.
+const LIMIT: u32 = 500;
+/// Findings that are told again in one go.
+const PAGE: u32 = 500;
+const FIRST_WAIT: SignedDuration = SignedDuration::from_secs(5);
+const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(10);
+
+/// Rows that become one notification.
+#[derive(Debug)]
+struct Letter {
+    rows: Vec<i64>,
+    attempts: u32,
+    since: Timestamp,
+    group: String,
+    keys: Vec<String>,
+    notices: BTreeMap<Fingerprint, Notice>,
+}
+
+impl Outbox {
+    /// Tells everything that is due, and everything that is open to those who forget.
+    pub(super) async fn tell(&self, now: Timestamp) -> Result<(), StoreError> {
+        let rows = self.store.due(OutboxKind::Notify, now, LIMIT).await?;
+        let is_full = rows.len() >= usize::try_from(LIMIT).unwrap_or(usize::MAX);
+        let mut letters = letters(rows);
+        let receivers = self.receivers.load_full();
+        let names: BTreeSet<Arc<str>> = receivers.by_name.keys().chain(letters.keys()).cloned().collect();
+        let told = names.into_iter().map(|name| {
+            let letters = letters.remove(&name).unwrap_or_default();
+            self.tell_receiver(name, &receivers, letters, (is_full, now))
+        });
+        try_join_all(told).await?;
+        self.count().await
+    }
+
+    async fn tell_receiver(
+        &self,
+        name: Arc<str>,
+        receivers: &Receivers,
+        letters: Vec<Letter>,
+        (is_full, now): (bool, Timestamp),
+    ) -> Result<(), StoreError> {
+        let Some(notifier) = receivers.by_name.get(&name) else { return self.bury_all(&name, &letters).await };
+        let left = self.tell_one(&name, &**notifier, letters, now).await?;
+        // Rows of a receiver that is down must not stand before those of all others.
+        if is_full {
+            self.put_off(&name, &left).await?;
+        }
+        self.refresh((&name, &**notifier), receivers.route.as_ref(), now).await
+    }
+
+    /// Tells one receiver letter by letter, and returns those that must wait.
+    async fn tell_one(
+        &self,
+        name: &Arc<str>,
+        notifier: &dyn Notifier,
+        letters: Vec<Letter>,
+        now: Timestamp,
+    ) -> Result<Vec<Letter>, StoreError> {
+        let mut letters = letters.into_iter();
+        while !self.is_held(name, now) {
+            let Some(letter) = letters.next() else { break };
+            let batch = self.batch(name, &letter, now).await?;
+            let span = tracing::info_span!(
+                "notify", otel.kind = "client", receiver = %name, group = %batch.group, notices = batch.notices.len()
+            );
+            let result = notifier.send(&batch).instrument(span).await;
+            self.conclude_letter(name, &letter, result, now).await?;
+        }
+        Ok(letters.collect())
+    }
+
+    /// Returns what to tell. On a retry, what is over meanwhile is told as over: the news of its end may have been told.
+    async fn batch(&self, name: &Arc<str>, letter: &Letter, now: Timestamp) -> Result<Batch, StoreError> {
+        let mut notices: Vec<Notice> = letter.notices.values().cloned().collect();
+        if letter.attempts > 0 {
+            for notice in notices.iter_mut().filter(|notice| notice.status == Status::Firing) {
+                let known = self.store.finding(notice.finding.fingerprint).await?;
+                if let Some(finding) = known.filter(|finding| finding.phase == Phase::Resolved) {
+                    *notice = Notice { status: Status::Resolved, finding };
+                }
+            }
+        }
+        Ok(Batch { receiver: Arc::clone(name), group: letter.group.clone(), dedup: letter.dedup(), now, notices })
+    }
+
+    async fn conclude_letter(
+        &self,
+        name: &Arc<str>,
+        letter: &Letter,
+        result: Result<(), NotifyError>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let error = match &result {
+            Ok(()) => {
+                for id in &letter.rows {
+                    tolerated(self.store.sent(self.epoch, *id, now).await)?;
+                }
+                ended(name, "sent", letter.notices.len(), None);
+                return Ok(());
+            }
+            Err(error) => chain(error),
+        };
+        match result {
+            Err(NotifyError::Retry { after, .. }) if now.duration_since(letter.since) < self.config.give_up_after => {
+                let until = now + letter.wait().max(after.unwrap_or_default());
+                self.held.lock().insert(Arc::clone(name), until);
+                for id in &letter.rows {
+                    tolerated(self.store.retry(self.epoch, *id, until, &error).await)?;
+                }
+                ended(name, "retried", letter.notices.len(), Some(&error));
+                Ok(())
+            }
+            _ => self.bury(name, letter, &error).await,
+        }
+    }
+
+    async fn bury(&self, name: &str, letter: &Letter, error: &str) -> Result<(), StoreError> {
+        for id in &letter.rows {
+            tolerated(self.store.bury(self.epoch, *id, error).await)?;
+        }
+        ended(name, "buried", letter.notices.len(), Some(error));
+        Ok(())
+    }
+
+    async fn bury_all(&self, name: &str, letters: &[Letter]) -> Result<(), StoreError> {
+        for letter in letters {
+            self.bury(name, letter, "the receiver is not configured any more").await?;
+        }
+        Ok(())
+    }
+
+    async fn put_off(&self, name: &str, letters: &[Letter]) -> Result<(), StoreError> {
+        let Some(until) = self.held.lock().get(name).copied() else { return Ok(()) };
+        for id in letters.iter().flat_map(|letter| &letter.rows) {
+            tolerated(self.store.retry(self.epoch, *id, until, "waits behind an earlier notification").await)?;
+        }
+        Ok(())
+    }
+
+    /// Tells everything that is open to a receiver that forgets. Its failures are not kept: the next round says it all.
+    async fn refresh(
+        &self,
+        (name, notifier): (&Arc<str>, &dyn Notifier),
+        route: Option<&Route>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (Some(every), Some(route)) = (notifier.refresh_every(), route) else { return Ok(()) };
+        let is_recent = self.refreshed.lock().get(name).is_some_and(|last| now.duration_since(*last) < every);
+        if is_recent || self.is_held(name, now) {
+            return Ok(());
+        }
+        self.refreshed.lock().insert(Arc::clone(name), now);
+        let mut filter = Filter { phases: vec![Phase::Open], limit: Some(PAGE), ..Filter::default() };
+        loop {
+            let page = self.store.findings(&filter).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            filter.after = Some(last.fingerprint);
+            let is_for_it = |finding: &_| routes_of(route, finding).iter().any(|route| route.receiver == *name);
+            let notices: Vec<Notice> =
+                page.into_iter().filter(is_for_it).map(|finding| Notice { status: Status::Firing, finding }).collect();
+            if !notices.is_empty() && !tell_again(name, notifier, notices, now).await {
+                return Ok(());
+            }
+        }
+    }
+
+    fn is_held(&self, name: &str, now: Timestamp) -> bool {
+        self.held.lock().get(name).is_some_and(|until| *until > now)
+    }
+}
+
+/// Tells open findings again, and returns whether that succeeded.
+async fn tell_again(name: &Arc<str>, notifier: &dyn Notifier, notices: Vec<Notice>, now: Timestamp) -> bool {
+    let count = notices.len();
+    let dedup = format!("refresh-{}", now.as_second());
+    let batch = Batch { receiver: Arc::clone(name), group: "refresh".to_owned(), dedup, now, notices };
+    let span =
+        tracing::info_span!("notify", otel.kind = "client", receiver = %name, group = "refresh", notices = count);
+    let result = notifier.send(&batch).instrument(span).await;
+    let error = result.err().map(|error| chain(&error));
+    let word = if error.is_none() { "refreshed" } else { "unrefreshed" };
+    ended(name, word, count, error.as_deref());
+    error.is_none()
+}
+
+fn ended(receiver: &str, result: &'static str, notices: usize, error: Option<&str>) {
+    emit(&NotificationEnded { receiver, result, notices, error });
+}
+
+/// Returns the letters for each receiver, in the order in which their first rows were saved. Rows of one group that were
+/// tried equally often become one letter; of one finding, the last word counts.
+fn letters(mut rows: Vec<OutboxRow>) -> BTreeMap<Arc<str>, Vec<Letter>> {
+    rows.sort_by_key(|row| row.id);
+    let mut all = BTreeMap::<Arc<str>, Vec<Letter>>::new();
+    for row in rows {
+        let Action::Notify { receiver, group, dedup, notices, .. } = row.action else { continue };
+        let letters = all.entry(receiver).or_default();
+        let notices = notices.into_iter().map(|notice| (notice.finding.fingerprint, notice));
+        let same_group = letters.iter_mut().rfind(|letter| letter.group == group);
+        match same_group.filter(|letter| letter.attempts == row.attempts) {
+            Some(letter) => {
+                letter.rows.push(row.id);
+                letter.keys.push(dedup);
+                letter.notices.extend(notices);
+            }
+            None => letters.push(Letter {
+                rows: vec![row.id],
+                attempts: row.attempts,
+                since: row.created_at,
+                group,
+                keys: vec![dedup],
+                notices: notices.collect(),
+            }),
+        }
+    }
+    all
+}
+
+impl Letter {
+    /// Returns the key of this notification: the same for the same rows.
+    fn dedup(&self) -> String {
+        match self.keys.as_slice() {
+            [only] => only.clone(),
+            keys => {
+                let hash = blake3::hash(keys.join(" ").as_bytes()).to_hex();
+                hash.as_str().get(..32).unwrap_or_default().to_owned()
+            }
+        }
+    }
+
+    /// Returns how long to wait after this failure: twice as long each time, less up to a half, so that many do not come
+    /// back at once.
+    fn wait(&self) -> SignedDuration {
+        let full = FIRST_WAIT.saturating_mul(1 << self.attempts.min(8)).min(LONGEST_WAIT);
+        let dice = blake3::hash(format!("{:?} {}", self.keys, self.attempts).as_bytes());
+        let share = i32::from(dice.as_bytes().first().copied().unwrap_or_default());
+        full / 2 + full / 2 * share / 255
+    }
+}

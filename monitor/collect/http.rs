@@ -300,12 +300,14 @@ impl Client {
 
     async fn attempt(&self, request: &Request, protocol: &dyn Protocol, budget: &Budget) -> Result<Answer, CallError> {
         budget.turn().await.map_err(|error| CallError::new(GapReason::Throttled, error.to_string()))?;
+        // Not part of the request: credentials have requests and retries of their own.
+        let signed = sign(request, protocol).await.map_err(|error| CallError { again: Again::Never, ..error })?;
         let span = info_span!(
             "request", otel.kind = "client", otel.status_code = Empty, rpc.service = request.target.service,
             http.request.method = %request.method, server.address = request.url.host_str(),
             http.response.status_code = Empty,
         );
-        let deadline = timeout(self.limits.deadline, self.exchange(request, protocol));
+        let deadline = timeout(self.limits.deadline, self.exchange(signed, request, protocol));
         let late = |_| Err(CallError::passing(GapReason::Timeout, "no complete answer within the deadline"));
         let outcome = deadline.instrument(span.clone()).await.unwrap_or_else(late);
         self.learn(request.target.service, &outcome, budget, &span);
@@ -333,10 +335,12 @@ impl Client {
         span.in_scope(|| emit(&CloudRequestEnded { cloud: &self.cloud, service, code, throttled }));
     }
 
-    async fn exchange(&self, request: &Request, protocol: &dyn Protocol) -> Result<Answer, CallError> {
-        let mut signed = form(request)?;
-        protocol.sign(&mut signed).await?;
-        let signed = reqwest::Request::try_from(signed).map_err(|_| unformed())?;
+    async fn exchange(
+        &self,
+        signed: reqwest::Request,
+        request: &Request,
+        protocol: &dyn Protocol,
+    ) -> Result<Answer, CallError> {
         let late = |_| CallError::passing(GapReason::Timeout, "no answer within the time for its headers");
         let answer = timeout(self.limits.headers, self.http.execute(signed)).await.map_err(late)?;
         let answer = answer.map_err(|error| unconnected(&error))?;
@@ -372,12 +376,13 @@ fn transport(connect: Duration) -> Result<reqwest::Client, CallError> {
     builder.build().map_err(|_| CallError::new(GapReason::Timeout, "failed to set up the HTTP client"))
 }
 
-fn form(request: &Request) -> Result<http::Request<Bytes>, CallError> {
+async fn sign(request: &Request, protocol: &dyn Protocol) -> Result<reqwest::Request, CallError> {
     let mut formed = http::Request::new(request.body.clone());
     *formed.method_mut() = request.method.clone();
     *formed.uri_mut() = request.url.as_str().parse().map_err(|_| unformed())?;
     *formed.headers_mut() = request.headers.clone();
-    Ok(formed)
+    protocol.sign(&mut formed).await?;
+    reqwest::Request::try_from(formed).map_err(|_| unformed())
 }
 
 fn unformed() -> CallError {

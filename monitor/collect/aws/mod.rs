@@ -306,7 +306,10 @@ impl Aws {
                 sink.send(said).await.map_err(|_| Stop::Closed)
             }
             // Of all kinds that there are, many can only be listed below another resource; nobody asked for this one.
-            Err(Stop::Unlistable) => Ok(()),
+            Err(Stop::Unlistable) => {
+                tracing::debug!(%kind, region = &*caller.region, "the kind cannot be listed and was not asked for");
+                Ok(())
+            }
             ended => ended,
         }
     }

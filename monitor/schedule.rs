@@ -28,17 +28,32 @@ impl Activation {
     }
 }
 
-/// Does the work now and then every `every`, or sooner when activated, until stopped. The interval counts from the
-/// beginning of the work; what takes longer than its interval is done again at once, and never caught up with.
-pub async fn repeat(every: Duration, activation: &Activation, stop: &CancellationToken, mut work: impl AsyncFnMut()) {
-    while !stop.is_cancelled() {
-        let next = Instant::now() + every;
-        work().await;
+/// Says when something that is done again and again is to be done next.
+///
+/// The interval counts from the beginning of the work; what takes longer than its interval is done again at once, and
+/// never caught up with.
+#[derive(Debug)]
+pub struct Turns {
+    every: Duration,
+    next: Instant,
+}
+
+impl Turns {
+    /// Returns turns of which the first begins now.
+    pub fn every(every: Duration) -> Self {
+        Self { every, next: Instant::now() + every }
+    }
+
+    /// Waits for the next turn, or for an activation. Returns false when stopped: then there is no next turn.
+    pub async fn next(&mut self, activation: &Activation, stop: &CancellationToken) -> bool {
         tokio::select! {
-            () = stop.cancelled() => return,
+            biased;
+            () = stop.cancelled() => return false,
             () = activation.0.notified() => (),
-            () = sleep_until(next) => (),
+            () = sleep_until(self.next) => (),
         }
+        self.next = Instant::now() + self.every;
+        true
     }
 }
 
@@ -55,29 +70,21 @@ pub fn spread(every: Duration, name: &str) -> Duration {
 mod tests {
     use super::*;
 
-    /// Works `runs` times at an interval of `every`, activated by the work itself each time, and returns how often.
-    async fn works(runs: usize, every: Duration) -> usize {
-        let (activation, stop) = (Activation::default(), CancellationToken::new());
-        let mut done = 0;
-        let work = async || {
-            done += 1;
-            activation.activate();
-            if done == runs {
-                stop.cancel();
-            }
-        };
-        repeat(every, &activation, &stop, work).await;
-        done
-    }
-
     #[tokio::test]
     async fn an_activation_does_not_wait_for_the_interval() {
-        assert_eq!(works(3, Duration::from_secs(3600)).await, 3);
+        let (activation, stop) = (Activation::default(), CancellationToken::new());
+        let mut turns = Turns::every(Duration::from_secs(3600));
+        activation.activate();
+        assert!(turns.next(&activation, &stop).await);
     }
 
     #[tokio::test]
-    async fn what_is_stopped_works_no_more() {
-        assert_eq!(works(1, Duration::ZERO).await, 1);
+    async fn what_is_stopped_has_no_next_turn() {
+        let (activation, stop) = (Activation::default(), CancellationToken::new());
+        let mut turns = Turns::every(Duration::ZERO);
+        stop.cancel();
+        activation.activate();
+        assert!(!turns.next(&activation, &stop).await);
     }
 
     #[test]

@@ -4,12 +4,26 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 
 use anyhow::{Context as _, bail};
+use async_trait::async_trait;
 use driftwarden_core::compare::MaskKey;
+use driftwarden_core::finding::Finding;
+use driftwarden_core::snapshot::Lens;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
 
+use super::sources::{self, Asked};
+use super::{Plan, Shared, schema_of};
+use crate::audit::{Audit, Record};
+use crate::collect::{self, Collector};
 use crate::config::Config;
-use crate::store;
+use crate::ledger::Ledger;
+use crate::outbox::{self, Outbox, Peers};
+use crate::remediate::{self, Answer, Approval, Approvals, Reread};
+use crate::schedule;
+use crate::store::{self, Store};
 
 /// Returns the key of the digests of sensitive values: made once, kept beside the database, so that the same secret looks
 /// the same after a restart.
@@ -50,10 +64,117 @@ pub(super) fn check_unchanged(before: &Config, after: &Config) -> anyhow::Result
         ("store", before.store == after.store),
         ("telemetry", before.telemetry == after.telemetry),
         ("audit", before.audit == after.audit),
+        ("auth", before.auth == after.auth),
+        ("outbox", before.outbox == after.outbox),
     ];
     let changed: Vec<&str> = same.into_iter().filter(|(_, same)| !same).map(|(section, _)| section).collect();
     if !changed.is_empty() {
         bail!("a change of `{}` needs a restart", changed.join("`, `"));
     }
     Ok(())
+}
+
+/// Opens the audit log of the configured store.
+pub(super) async fn open_audit(config: &Config, store: &Arc<dyn Store>) -> anyhow::Result<Arc<Audit>> {
+    let path = config.store.path().context("failed to find the audit log")?;
+    let ledger = Arc::new(Ledger(Arc::clone(store)));
+    let audit = Audit::open(ledger, &config.audit.anchor_path(path)).await.context("failed to open the audit log")?;
+    Ok(Arc::new(audit))
+}
+
+/// Returns who the outbox asks.
+pub(super) fn peers(shared: Weak<Shared>, audit: Arc<Audit>) -> Peers {
+    Peers {
+        audit: Arc::new(Logbook(audit)),
+        reread: Arc::new(Rereader(shared)),
+        approvals: Arc::new(NobodyApproves),
+        clock: Arc::new(schedule::now),
+    }
+}
+
+/// Carries out what is in the outbox until stopped, or until somebody else leads.
+pub(super) async fn carry_out(outbox: Arc<Outbox>, stop: CancellationToken) {
+    if let Err(error) = outbox.run(&stop).await {
+        tracing::error!(error = %format_args!("{:#}", anyhow::Error::from(error)), "failed to carry out the outbox");
+    }
+}
+
+/// Writes the audit log for the outbox.
+struct Logbook(Arc<Audit>);
+
+#[async_trait]
+impl outbox::Audit for Logbook {
+    async fn append(&self, what: &str, subject: &str, detail: &str) -> anyhow::Result<()> {
+        let record = Record {
+            at: schedule::now(),
+            actor: "driftwarden".to_owned(),
+            what: what.to_owned(),
+            subject: json!({"subject": subject, "detail": detail}),
+        };
+        self.0.append(&[record]).await?;
+        Ok(())
+    }
+}
+
+/// Nobody can approve yet: what waits for an approval waits.
+struct NobodyApproves;
+
+#[async_trait]
+impl Approvals for NobodyApproves {
+    async fn approval(&self, _: &str) -> Approval {
+        Approval::Awaited
+    }
+}
+
+/// Reads again, under what is in force now.
+struct Rereader(Weak<Shared>);
+
+#[async_trait]
+impl Reread for Rereader {
+    async fn reread(&self, finding: &Finding) -> remediate::Reading {
+        let Some(shared) = self.0.upgrade() else { return unread("the daemon is stopping") };
+        let plan = shared.plan.load_full();
+        let scope = &finding.scope;
+        let Some(cloud) = plan.clouds.iter().find(|cloud| cloud.name == *scope.cloud) else {
+            return unread("its cloud is not configured any more");
+        };
+        let asked = sources::asked(&plan.sources, scope, &*cloud.collector).await;
+        let Some(doubt) = asked.expected.doubts().first() else {
+            return reread(&shared, &plan, (finding, &*cloud.collector), asked).await;
+        };
+        unread(doubt)
+    }
+}
+
+async fn reread(
+    shared: &Shared,
+    plan: &Plan,
+    (finding, collector): (&Finding, &dyn Collector),
+    asked: Asked,
+) -> remediate::Reading {
+    let lens = Lens {
+        scope: &finding.scope,
+        expected: &asked.expected,
+        rules: &plan.rules,
+        schemas: &schema_of,
+        mask: &shared.mask,
+    };
+    let evidence = &finding.evidence;
+    let seen = match collector.read(&evidence.resource).await {
+        Ok(collect::Reading::Found(text)) => lens.look_again(evidence, Some(&text)),
+        Ok(collect::Reading::Absent) => lens.look_again(evidence, None),
+        Err(error) => return unread(&format!("{:#}", anyhow::Error::from(error))),
+    };
+    let answer = match seen {
+        Ok(Some(_)) => Answer::StillThere,
+        Ok(None) => Answer::Gone,
+        Err(error) => return unread(&error.to_string()),
+    };
+    let source = evidence.origin.as_ref().map(|origin| &*origin.source);
+    let revision = asked.revisions.iter().find(|r| Some(&*r.source) == source).map(|r| Arc::from(&*r.revision));
+    remediate::Reading { answer, at: schedule::now(), revision }
+}
+
+fn unread(why: &str) -> remediate::Reading {
+    remediate::Reading { answer: Answer::Unknown(why.to_owned()), at: schedule::now(), revision: None }
 }

@@ -7,17 +7,117 @@ use driftwarden_core::compare::MaskKey;
 use driftwarden_core::resource::{Gap, NOT_APPLICABLE, Provider, ResourceId, Scope};
 use driftwarden_core::snapshot::Snapshot;
 use futures_util::{StreamExt, stream};
+use tokio::sync::Barrier;
 
-use super::sources::{self, Sources};
-use super::{Plan, schema_of};
+use super::sources::{self, InForce, Sources};
+use super::{Cloud, Plan, Shared, schema_of};
 use crate::collect::{CollectError, Collector, Read, Reading, Sink, Wanted};
 use crate::config::Config;
 use crate::scan::{self, Confirm, Pass, Report};
-use crate::schedule;
+use crate::schedule::{self, Activation, Turns};
 use crate::store::Revision;
+use crate::telemetry::emit;
+use crate::telemetry::events::ScanFailed;
 
 /// Scopes of one cloud that are scanned at once.
 const SCOPES_AT_ONCE: usize = 8;
+
+/// Fetches a source at its interval, and has its clouds scanned when something new is in force.
+pub(super) async fn follow(plan: Arc<Plan>, source: Arc<InForce>, first: Arc<Barrier>) {
+    let mut turns = Turns::every(source.config().git.every.unsigned_abs());
+    let activation = Activation::default();
+    source.refresh(schedule::now).await;
+    tokio::select! {
+        () = plan.stop.cancelled() => return,
+        _ = first.wait() => (),
+    }
+    while turns.next(&activation, &plan.stop).await {
+        if source.refresh(schedule::now).await {
+            let told = plan.clouds.iter().filter(|cloud| source.speaks_for(&cloud.name));
+            told.for_each(|cloud| cloud.activation.activate());
+        }
+    }
+}
+
+/// Scans a cloud at its interval, and when something asks for it.
+pub(super) async fn watch(shared: Arc<Shared>, plan: Arc<Plan>, cloud: Arc<Cloud>) {
+    let mut turns = Turns::every(schedule::spread(cloud.every.unsigned_abs(), &cloud.name));
+    loop {
+        tokio::select! {
+            // What a crash would cut short may be cut short: a scan is saved whole or not at all.
+            () = plan.stop.cancelled() => return,
+            () = scan_cloud(&shared, &plan, &cloud) => (),
+        }
+        if !turns.next(&cloud.activation, &plan.stop).await {
+            return;
+        }
+    }
+}
+
+/// A scope, and who reads it.
+type Reader = (Scope, Arc<dyn Collector>);
+
+async fn scan_cloud(shared: &Shared, plan: &Plan, cloud: &Cloud) {
+    let readers = match cloud.collector.scopes().await {
+        Ok(scopes) => readers(scopes, &cloud.collector),
+        Err(error) => blind(shared, cloud, error).await,
+    };
+    let mut scans = Vec::new();
+    for reader in readers {
+        scans.push(scan_one(shared, plan, cloud, reader));
+    }
+    stream::iter(scans).buffer_unordered(SCOPES_AT_ONCE).collect::<Vec<()>>().await;
+}
+
+fn readers(scopes: Vec<Scope>, collector: &Arc<dyn Collector>) -> Vec<Reader> {
+    scopes.into_iter().map(|scope| (scope, Arc::clone(collector))).collect()
+}
+
+async fn scan_one(shared: &Shared, plan: &Plan, cloud: &Cloud, (scope, collector): Reader) {
+    match scan_scope(shared, plan, &scope, &*collector).await {
+        Ok(()) => {
+            shared.saved.lock().insert(cloud.name.clone(), schedule::now());
+        }
+        Err(error) => emit(&ScanFailed { of: &scope.to_string(), error: &error }),
+    }
+}
+
+async fn scan_scope(shared: &Shared, plan: &Plan, scope: &Scope, collector: &dyn Collector) -> anyhow::Result<()> {
+    let memory = shared.memory(scope);
+    let mut memory = memory.lock().await;
+    let asked = sources::asked(&plan.sources, scope, collector).await;
+    let history = Sources { sources: &plan.sources, expected: Arc::clone(&asked.expected), collector };
+    let pass = Pass {
+        scope,
+        collector,
+        expected: &asked.expected,
+        revisions: asked.revisions,
+        history: &history,
+        rules: &plan.rules,
+        schemas: &schema_of,
+        policy: &plan.config.policy,
+        mask: &shared.mask,
+        clock: schedule::now,
+    };
+    scan::scan(&pass, &mut memory, &*shared.store, shared.epoch).await?;
+    shared.outbox.wake();
+    Ok(())
+}
+
+/// Returns the scopes that are known of a cloud that does not even say which it has, each with a reader that can only
+/// say so: what cannot be looked at must be seen not to be looked at.
+async fn blind(shared: &Shared, cloud: &Cloud, error: CollectError) -> Vec<Reader> {
+    let gap = gap_of(&error);
+    emit(&ScanFailed { of: &cloud.name, error: &error.into() });
+    let known = shared.store.scopes().await.unwrap_or_default();
+    let known = known.into_iter().map(|scope| scope.last.scope).filter(|scope| *scope.cloud == *cloud.name);
+    let mut scopes: Vec<Scope> = known.collect();
+    if scopes.is_empty() {
+        scopes.push(unknown_scope(&cloud.name, cloud.collector.provider()));
+    }
+    let reader: Arc<dyn Collector> = Arc::new(Blind { provider: cloud.collector.provider(), gap });
+    readers(scopes, &reader)
+}
 
 fn unknown_scope(cloud: &str, provider: Provider) -> Scope {
     Scope { cloud: cloud.into(), provider, account: NOT_APPLICABLE.into(), region: NOT_APPLICABLE.into() }
@@ -80,25 +180,29 @@ pub async fn scan_once(
     let mask = super::adapters::fresh_key()?;
     let mut passes = Vec::new();
     for cloud in plan.clouds.iter().filter(|cloud| only.is_empty() || only.contains(&cloud.name)) {
-        let reading: Vec<(Scope, Arc<dyn Collector>)> = match cloud.collector.scopes().await {
-            Ok(scopes) => scopes.into_iter().map(|scope| (scope, Arc::clone(&cloud.collector))).collect(),
+        let readers = match cloud.collector.scopes().await {
+            Ok(scopes) => readers(scopes, &cloud.collector),
             Err(error) => {
                 let provider = cloud.collector.provider();
                 let reader: Arc<dyn Collector> = Arc::new(Blind { provider, gap: gap_of(&error) });
-                vec![(unknown_scope(&cloud.name, provider), reader)]
+                readers(vec![unknown_scope(&cloud.name, provider)], &reader)
             }
         };
-        let looks = reading.into_iter().map(|(scope, collector)| async {
-            let pass = look_once(&plan, scope, collector, &mask).await;
-            progress(&pass.scope);
-            pass
-        });
+        let mut looks = Vec::new();
+        for reader in readers {
+            looks.push(look_once(&plan, reader, &mask, progress));
+        }
         passes.extend(stream::iter(looks).buffered(SCOPES_AT_ONCE).collect::<Vec<_>>().await);
     }
     Ok(passes)
 }
 
-async fn look_once(plan: &Plan, scope: Scope, collector: Arc<dyn Collector>, mask: &MaskKey) -> OnePass {
+async fn look_once(
+    plan: &Plan,
+    (scope, collector): Reader,
+    mask: &MaskKey,
+    progress: &(dyn Fn(&Scope) + Sync),
+) -> OnePass {
     let asked = sources::asked(&plan.sources, &scope, &*collector).await;
     let history = Sources { sources: &plan.sources, expected: Arc::clone(&asked.expected), collector: &*collector };
     let pass = Pass {
@@ -116,5 +220,6 @@ async fn look_once(plan: &Plan, scope: Scope, collector: Arc<dyn Collector>, mas
     let report = scan::observe(&pass, &mut Snapshot::default(), Vec::new(), Confirm::Everything).await;
     let revisions = pass.revisions.clone();
     drop(pass);
+    progress(&scope);
     OnePass { revisions, report, scope }
 }

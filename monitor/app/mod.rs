@@ -5,28 +5,68 @@
 
 mod adapters;
 mod clouds;
+mod reload;
 mod sources;
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use driftwarden_core::resource::Kind;
+use arc_swap::ArcSwap;
+use driftwarden_core::compare::MaskKey;
+use driftwarden_core::resource::{Kind, Scope};
 use driftwarden_core::rule::RuleSet;
 use driftwarden_core::schema::Schema;
-use jiff::SignedDuration;
+use driftwarden_core::snapshot::Snapshot;
+use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
+use crate::api::auth::{Tokens, check_listen};
+use crate::api::{self, Api, Readiness};
 use crate::collect::Collector;
 use crate::config::Config;
+use crate::outbox::Outbox;
 use crate::rulebook;
-use crate::schedule;
-use crate::store::{self, Store};
+use crate::schedule::{self, Activation};
+use crate::store::{self, Epoch, Store};
+use crate::telemetry::emit;
+use crate::telemetry::events::ConfigReloaded;
+use crate::telemetry::metrics::METRICS;
 pub use clouds::{OnePass, scan_once};
 use sources::InForce;
 
 /// How often a cloud is scanned if its configuration does not say.
 const DEFAULT_INTERVAL: SignedDuration = SignedDuration::from_mins(10);
+
+/// A running daemon.
+pub struct App {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+/// What lives as long as the daemon, whatever is reloaded.
+struct Shared {
+    path: PathBuf,
+    store: Arc<dyn Store>,
+    epoch: Epoch,
+    outbox: Arc<Outbox>,
+    plan: ArcSwap<Plan>,
+    /// What the last looks left behind, by scope; kept over a reload, so that it causes no burst.
+    memories: Mutex<BTreeMap<Scope, Arc<tokio::sync::Mutex<Snapshot>>>>,
+    /// When the last scan of each cloud was saved.
+    saved: Mutex<BTreeMap<String, Timestamp>>,
+    mask: MaskKey,
+    tasks: TaskTracker,
+}
 
 /// What one configuration asks for, built and ready.
 struct Plan {
@@ -34,6 +74,7 @@ struct Plan {
     clouds: Vec<Arc<Cloud>>,
     sources: Vec<Arc<InForce>>,
     rules: Arc<RuleSet>,
+    stop: CancellationToken,
 }
 
 /// One cloud, ready to be scanned.
@@ -41,6 +82,7 @@ struct Cloud {
     name: String,
     every: SignedDuration,
     collector: Arc<dyn Collector>,
+    activation: Activation,
 }
 
 impl Plan {
@@ -50,7 +92,7 @@ impl Plan {
         let clouds = config.clouds.iter().map(|cloud| {
             let collector = cloud.build()?;
             let every = cloud.every().unwrap_or(DEFAULT_INTERVAL);
-            Ok(Arc::new(Cloud { name: cloud.name().to_owned(), every, collector }))
+            Ok(Arc::new(Cloud { name: cloud.name().to_owned(), every, collector, activation: Activation::default() }))
         });
         let clouds = clouds.collect::<anyhow::Result<_>>()?;
         let rules =
@@ -64,7 +106,7 @@ impl Plan {
             };
             sources.push(Arc::new(InForce::open(desired.clone(), &cache, before)?));
         }
-        Ok(Self { config, clouds, sources, rules })
+        Ok(Self { config, clouds, sources, rules, stop: CancellationToken::new() })
     }
 }
 
@@ -81,6 +123,165 @@ async fn last_revision(store: &dyn Store, source: &str) -> anyhow::Result<Option
     scans.sort_by_key(|scan| scan.finished_at);
     let revisions = scans.into_iter().rev().flat_map(|scan| scan.revisions);
     Ok(revisions.into_iter().find(|revision| revision.source == source).map(|revision| revision.revision))
+}
+
+impl App {
+    /// Starts the daemon that the file at `path` describes. Returns when HTTP is served and the first scans run.
+    pub async fn start(path: &Path) -> anyhow::Result<Self> {
+        let config = Config::load(path)?;
+        let tokens = Arc::new(Tokens::read(&config.auth).context("failed to read the tokens")?);
+        check_listen(config.listen, &tokens)?;
+        let store = store::open(&config.store).await.context("failed to open the store")?;
+        let plan = Plan::build(config, Some(&*store)).await?;
+        let listen = plan.config.listen;
+        let listener = TcpListener::bind(listen).await.with_context(|| format!("failed to listen on {listen}"))?;
+        let address = listener.local_addr().context("failed to listen")?;
+        let tasks = TaskTracker::new();
+        let shared = Shared::new(path, plan, store, tasks.clone()).await?;
+        let app = Self { shared, address, tasks, stop: CancellationToken::new() };
+        app.run(listener, tokens);
+        Ok(app)
+    }
+
+    /// Spawns everything that runs as long as the daemon.
+    fn run(&self, listener: TcpListener, tokens: Arc<Tokens>) {
+        let (shared, stop) = (&self.shared, &self.stop);
+        emit(&ConfigReloaded { error: None });
+        let readiness = Arc::new(Ready(Arc::downgrade(shared)));
+        let router = api::router(Api { store: Arc::clone(&shared.store), tokens, readiness });
+        self.tasks.spawn(api::server::serve(listener, router, stop.clone()));
+        self.tasks.spawn(adapters::carry_out(Arc::clone(&shared.outbox), stop.clone()));
+        self.tasks.spawn(reload::watch(Arc::clone(shared), stop.clone()));
+        shared.run_plan();
+    }
+
+    /// Returns where HTTP is served.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Reads the configuration again; returns why it was refused, if it was. Then the old one stays in force.
+    pub async fn reload(&self) -> anyhow::Result<()> {
+        self.shared.reload().await
+    }
+
+    /// Stops: no new scan begins, and what is under way is ended or given up.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        self.shared.plan.load().stop.cancel();
+        self.tasks.close();
+        // What is cut short here is what a crash would have cut short: nothing is lost, and nothing is told twice.
+        if tokio::time::timeout(std::time::Duration::from_secs(10), self.tasks.wait()).await.is_err() {
+            tracing::warn!("something was still running when the daemon ended");
+        }
+    }
+}
+
+impl Shared {
+    async fn new(path: &Path, plan: Plan, store: Arc<dyn Store>, tasks: TaskTracker) -> anyhow::Result<Arc<Self>> {
+        let holder = std::process::id().to_string();
+        let epoch = store.take_lead(&holder, schedule::now()).await.context("failed to take the lead")?;
+        let audit = adapters::open_audit(&plan.config, &store).await?;
+        let mask = adapters::mask_key(&plan.config.store)?;
+        let outbox_config = plan.config.outbox.clone();
+        // The outbox asks the daemon to read again, and the daemon tells the outbox to wake: one of them must not hold
+        // the other.
+        Ok(Arc::new_cyclic(|shared| Self {
+            path: path.to_owned(),
+            outbox: Arc::new(Outbox::new(
+                Arc::clone(&store),
+                epoch,
+                outbox_config,
+                adapters::peers(Weak::clone(shared), audit),
+            )),
+            store,
+            epoch,
+            plan: ArcSwap::from_pointee(plan),
+            memories: Mutex::default(),
+            saved: Mutex::default(),
+            mask,
+            tasks,
+        }))
+    }
+
+    /// Spawns everything that runs as long as the present configuration.
+    fn run_plan(self: &Arc<Self>) {
+        let plan = self.plan.load_full();
+        self.outbox.configure(plan.config.notify.clone(), plan.config.remediate.clone());
+        self.outbox.kill_switch().set(plan.config.kill_switch);
+        METRICS.retain_scopes(|scope| plan.clouds.iter().any(|cloud| cloud.name == *scope.cloud));
+        let first_fetch = Arc::new(tokio::sync::Barrier::new(plan.sources.len() + 1));
+        for source in &plan.sources {
+            self.tasks.spawn(clouds::follow(Arc::clone(&plan), Arc::clone(source), Arc::clone(&first_fetch)));
+        }
+        let shared = Arc::clone(self);
+        let tasks = self.tasks.clone();
+        self.tasks.spawn(async move {
+            // Without knowing what Git asks for, a first scan would only be able to say so.
+            tokio::select! {
+                () = plan.stop.cancelled() => return,
+                _ = first_fetch.wait() => (),
+            }
+            for cloud in &plan.clouds {
+                tasks.spawn(clouds::watch(Arc::clone(&shared), Arc::clone(&plan), Arc::clone(cloud)));
+            }
+        });
+    }
+
+    /// Replaces the configuration, all or nothing.
+    async fn reload(self: &Arc<Self>) -> anyhow::Result<()> {
+        let result = self.next_plan().await;
+        emit(&ConfigReloaded { error: result.as_ref().err() });
+        let next = result?;
+        let before = self.plan.swap(Arc::new(next));
+        before.stop.cancel();
+        self.run_plan();
+        Ok(())
+    }
+
+    async fn next_plan(&self) -> anyhow::Result<Plan> {
+        let config = Config::load(&self.path)?;
+        let plan = self.plan.load();
+        adapters::check_unchanged(&plan.config, &config)?;
+        Plan::build(config, Some(&*self.store)).await
+    }
+
+    /// Returns what the last looks at a scope left behind.
+    fn memory(&self, scope: &Scope) -> Arc<tokio::sync::Mutex<Snapshot>> {
+        Arc::clone(self.memories.lock().entry(scope.clone()).or_default())
+    }
+
+    /// Returns why the daemon is not ready: a cloud of which no scan was saved in the last three intervals.
+    fn readiness(&self, now: Timestamp) -> Result<(), String> {
+        let saved = self.saved.lock();
+        for cloud in &self.plan.load().clouds {
+            match saved.get(&cloud.name) {
+                None => return Err(format!("cloud {} was not scanned yet", cloud.name)),
+                Some(at) if now.duration_since(*at) > cloud.every * 3 + SignedDuration::from_secs(60) => {
+                    return Err(format!("cloud {} was not scanned since {at}", cloud.name));
+                }
+                Some(_) => (),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Answers for the daemon whether it is ready.
+#[derive(Debug)]
+struct Ready(Weak<Shared>);
+
+impl Readiness for Ready {
+    fn readiness(&self) -> Result<(), String> {
+        let shared = self.0.upgrade().ok_or("the daemon is stopping")?;
+        shared.readiness(schedule::now())
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared").field("path", &self.path).finish_non_exhaustive()
+    }
 }
 
 /// Returns what counts as equal for a kind.

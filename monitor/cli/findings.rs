@@ -177,7 +177,19 @@ fn row(finding: &Value) -> Option<Row> {
 
 /// Returns a finding as lines of `key: value`, and its changes one a line.
 fn shown(finding: &Value) -> String {
-    let keys = ["message", "fingerprint", "type", "drift", "rule", "severity", "phase", "cause", "first_seen", "last_seen", "opened_at"];
+    let keys = [
+        "message",
+        "fingerprint",
+        "type",
+        "drift",
+        "rule",
+        "severity",
+        "phase",
+        "cause",
+        "first_seen",
+        "last_seen",
+        "opened_at",
+    ];
     let mut lines: Vec<String> = keys
         .into_iter()
         .filter_map(|key| Some((key, finding.get(key)?.as_str().filter(|value| !value.is_empty())?)))

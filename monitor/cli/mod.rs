@@ -4,7 +4,9 @@ mod audit;
 mod check;
 mod completions;
 mod diff;
+mod findings;
 mod rules;
+mod run;
 mod scan;
 mod table;
 
@@ -46,6 +48,9 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Runs the daemon.
+    #[command(after_help = "Example: driftwarden run --config /etc/driftwarden/driftwarden.yaml")]
+    Run(run::Args),
     /// Looks once at every configured cloud and reports; saves nothing, tells nobody, mends nothing.
     #[command(
         after_help = "Example: driftwarden scan --cloud prod -o json > drift.json\n\nExit codes: 0 in sync, 2 drift or \
@@ -64,6 +69,9 @@ enum Command {
     /// Lists, tests and explains rules.
     #[command(subcommand, after_help = "Example: driftwarden rules test rules")]
     Rules(rules::Command),
+    /// Asks a running daemon for its findings.
+    #[command(subcommand, after_help = "Example: driftwarden findings list --match 'priority<=2'")]
+    Findings(findings::Command),
     /// Verifies the audit log.
     #[command(after_help = "Example: driftwarden audit verify --config driftwarden.yaml")]
     Audit(audit::Args),
@@ -104,10 +112,12 @@ fn print_error(error: &anyhow::Error) {
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
+        Command::Run(args) => in_runtime(run::run(&args)),
         Command::Scan(args) => in_runtime(scan::run(&args)),
         Command::Diff(args) => diff::run(&args),
         Command::Check(args) => in_runtime(check::run(&args)),
         Command::Rules(command) => rules::run(&command),
+        Command::Findings(command) => in_runtime(findings::run(&command)),
         Command::Audit(args) => in_runtime(audit::run(&args)),
         Command::Completions(args) => completions::run::<Arguments>(&args),
     }

@@ -20,7 +20,7 @@ use serde_json::{Map, Value};
 
 use crate::collect::{COLLECTORS, CloudConfig};
 use crate::scan::Policy;
-use crate::{audit, desired, notify, rulebook, store, telemetry};
+use crate::{api, audit, desired, notify, outbox, remediate, rulebook, store, telemetry};
 pub use yaml::{Complaint, Position};
 use yaml::{Document, nearest};
 
@@ -36,6 +36,8 @@ pub struct Config {
     pub store: store::Config,
     /// The audit chain.
     pub audit: audit::Config,
+    /// Who may ask over HTTP.
+    pub auth: api::auth::Config,
     /// Logs and traces.
     pub telemetry: telemetry::Config,
     /// What is scanned.
@@ -48,6 +50,12 @@ pub struct Config {
     pub policy: Policy,
     /// Who is told.
     pub notify: notify::Receivers,
+    /// How patient telling is.
+    pub outbox: outbox::Config,
+    /// Who mends.
+    pub remediate: remediate::Hooks,
+    /// Whether every hook is stopped.
+    pub kill_switch: remediate::Switch,
 }
 
 /// What is wrong with a configuration file: everything, not only the first.
@@ -129,7 +137,7 @@ impl Default for PrioritySection {
 }
 
 /// Every section, in the order of the documentation.
-const SECTIONS: [&str; 12] = [
+const SECTIONS: [&str; 13] = [
     "listen",
     "store",
     "audit",
@@ -141,6 +149,7 @@ const SECTIONS: [&str; 12] = [
     "hold",
     "priority",
     "notify",
+    "outbox",
     "remediate",
 ];
 
@@ -184,6 +193,7 @@ impl Config {
             section("listen", json_schema!({"type": "string", "default": "127.0.0.1:9465"})),
             section("store", generator.subschema_for::<store::Config>()),
             section("audit", generator.subschema_for::<audit::Config>()),
+            section("auth", generator.subschema_for::<api::auth::Config>()),
             section("telemetry", generator.subschema_for::<telemetry::Config>()),
             section("clouds", json_schema!({"type": "array", "items": {"oneOf": clouds}})),
             section("desired", generator.subschema_for::<Vec<desired::Config>>()),
@@ -191,6 +201,8 @@ impl Config {
             section("hold", generator.subschema_for::<HoldSection>()),
             section("priority", generator.subschema_for::<PrioritySection>()),
             section("notify", generator.subschema_for::<notify::Config>()),
+            section("outbox", generator.subschema_for::<outbox::Config>()),
+            section("remediate", generator.subschema_for::<remediate::Config>()),
         ]);
         serde_json::json!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -217,6 +229,7 @@ impl Reader<'_> {
         let mut store: store::Config = self.section("store");
         store.url = self.store_url(&store.url);
         let audit = self.section("audit");
+        let auth = self.section("auth");
         let telemetry = self.telemetry();
         let clouds = self.clouds();
         let desired = self.desired(&clouds);
@@ -226,7 +239,11 @@ impl Reader<'_> {
         let notify_section: notify::Config = self.section("notify");
         let notify = self
             .built("notify", notify_section.build().map_err(|error| (chain(&error), error.hint().map(str::to_owned))));
-        let (Some(notify), true) = (notify, self.complaints.is_empty()) else {
+        let outbox = self.section("outbox");
+        let remediate_section: remediate::Config = self.section("remediate");
+        let kill_switch = if remediate_section.kill_switch { remediate::Switch::Stop } else { remediate::Switch::Run };
+        let remediate = self.built("remediate", remediate_section.build().map_err(|error| (chain(&error), None)));
+        let (Some(notify), Some(remediate), true) = (notify, remediate, self.complaints.is_empty()) else {
             return Err(self.complaints);
         };
         let policy = Policy {
@@ -234,9 +251,23 @@ impl Reader<'_> {
             weights: Weights { environment_labels, production_values, old_after },
             rollout,
             route: notify.route.clone(),
-            hooks: Vec::new(),
+            hooks: remediate.rules.clone(),
         };
-        Ok(Config { listen, store, audit, telemetry, clouds, desired, rules, policy, notify })
+        Ok(Config {
+            listen,
+            store,
+            audit,
+            auth,
+            telemetry,
+            clouds,
+            desired,
+            rules,
+            policy,
+            notify,
+            outbox,
+            remediate,
+            kill_switch,
+        })
     }
 
     fn complain(&mut self, pointer: &str, message: impl Into<String>, hint: Option<String>) {

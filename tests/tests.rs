@@ -10,6 +10,7 @@
 mod alerts;
 mod clouds;
 mod conformance;
+mod demo;
 mod harness;
 mod peers;
 mod repositories;

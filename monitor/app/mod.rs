@@ -160,6 +160,11 @@ impl App {
         self.address
     }
 
+    /// Returns the memory, for who shows it.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.shared.store
+    }
+
     /// Reads the configuration again; returns why it was refused, if it was. Then the old one stays in force.
     pub async fn reload(&self) -> anyhow::Result<()> {
         self.shared.reload().await

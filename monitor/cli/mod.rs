@@ -3,6 +3,7 @@
 mod audit;
 mod check;
 mod completions;
+mod demo;
 mod diff;
 mod findings;
 mod rules;
@@ -75,6 +76,12 @@ enum Command {
     /// Verifies the audit log.
     #[command(after_help = "Example: driftwarden audit verify --config driftwarden.yaml")]
     Audit(audit::Args),
+    /// Shows all of it on simulated clouds with an intruder, with nothing to set up.
+    #[command(after_help = "Example: driftwarden demo --for 60s")]
+    Demo(demo::Args),
+    /// Mends what the demo's intruder changed; it is the demo's hook.
+    #[command(hide = true)]
+    DemoMend(demo::MendArgs),
     /// Prints completions for a shell.
     #[command(after_help = "Example: driftwarden completions bash > /etc/bash_completion.d/driftwarden")]
     Completions(completions::Args),
@@ -119,6 +126,8 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Rules(command) => rules::run(&command),
         Command::Findings(command) => in_runtime(findings::run(&command)),
         Command::Audit(args) => in_runtime(audit::run(&args)),
+        Command::Demo(args) => in_runtime(demo::run(&args)),
+        Command::DemoMend(args) => in_runtime(demo::mend(&args)),
         Command::Completions(args) => completions::run::<Arguments>(&args),
     }
 }

@@ -88,6 +88,16 @@ pub enum Story {
     FalseAlarm(String),
 }
 
+impl Story {
+    fn order(&self) -> u8 {
+        match self {
+            Self::Planted(_) | Self::Committed(_) => 0,
+            Self::Detected(..) | Self::FalseAlarm(_) => 1,
+            Self::Mended(..) | Self::Restored(_) => 2,
+        }
+    }
+}
+
 /// How it went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Summary {
@@ -162,7 +172,10 @@ impl Ledger {
                 self.untold.push(Story::FalseAlarm(finding.message.clone()));
             }
         }
-        std::mem::take(&mut self.untold)
+        let mut told = std::mem::take(&mut self.untold);
+        // What was found and mended between two looks was found first.
+        told.sort_by_key(Story::order);
+        told
     }
 
     pub(super) fn summary(&self) -> Summary {

@@ -51,7 +51,8 @@ async fn cloud_control_pages_its_lists_and_reads_exactly() {
         ask(&clouds, "CloudApiService.GetResource", json!({"TypeName": "AWS::SQS::Queue", "Identifier": names[0]}))
             .await;
     assert!(found["ResourceDescription"]["Properties"].as_str().unwrap().contains("QueueName"));
-    for (kind, word) in [("AWS::SQS::Queue", "ResourceNotFoundException"), ("AWS::None::Kind", "TypeNotFoundException")]
+    for (kind, word) in
+        [("AWS::SQS::Queue", "ResourceNotFoundException"), ("Acme::None::Kind", "TypeNotFoundException")]
     {
         let input = json!({"TypeName": kind, "Identifier": "none"});
         let (code, refusal) = ask(&clouds, "CloudApiService.GetResource", input).await;

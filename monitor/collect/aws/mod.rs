@@ -25,6 +25,7 @@ use url::Url;
 
 use self::call::Caller;
 use self::cloud_control::{CloudControl, Stop, gap};
+pub use self::keys::Keys;
 use self::sign::{Clock, Signer, Source};
 use super::http::{CallError, Client, Limits};
 use super::selection::{Selected, Selection};
@@ -32,6 +33,7 @@ use super::{CloudConfig, CollectError, Collector, Reading, Sink, Stack, Wanted};
 
 mod call;
 mod cloud_control;
+mod keys;
 mod kinds;
 mod sign;
 mod stack;
@@ -57,6 +59,9 @@ pub struct Config {
     /// Profile of the AWS configuration files; the environment's if absent.
     #[serde(default)]
     pub profile: Option<String>,
+    /// An access key to be used instead of the environment's, the profile's or the machine's credentials.
+    #[serde(default)]
+    pub credentials: Option<Keys>,
     /// ARN of a role to assume first, before the roles of the accounts.
     #[serde(default)]
     pub role: Option<String>,
@@ -185,6 +190,9 @@ impl Aws {
         let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
         if let Some(profile) = &self.config.profile {
             loader = loader.profile_name(profile);
+        }
+        if let Some(keys) = &self.config.credentials {
+            loader = loader.credentials_provider(keys.clone());
         }
         if let Some(region) = self.config.regions.first() {
             loader = loader.region(Region::new(region.clone()));

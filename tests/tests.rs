@@ -8,9 +8,11 @@
 #![expect(unreachable_pub, reason = "nobody uses a test binary as a library")]
 
 mod alerts;
+mod broken_answers;
 mod clouds;
 mod conformance;
 mod demo;
+mod first_light;
 mod harness;
 mod peers;
 mod repositories;

@@ -8,7 +8,7 @@ use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use driftwarden_core::expected::{Expected, Unmanaged};
 use driftwarden_core::finding::Evidence;
-use driftwarden_core::resource::{Origin, ResourceId, Scope, Touched};
+use driftwarden_core::resource::{Desired, Origin, ResourceId, Scope, Touched};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
@@ -206,8 +206,10 @@ pub(super) struct Sources<'a> {
 #[async_trait]
 impl History for Sources<'_> {
     async fn past(&self, scope: &Scope, evidence: &Evidence) -> anyhow::Result<Past> {
-        let id = &evidence.resource;
-        let declared = self.expected.find(id).cloned();
+        let declared = self.declared(evidence).cloned();
+        let name = declared.as_ref().and_then(|desired| desired.name.clone());
+        let id =
+            &ResourceId { name: name.unwrap_or_else(|| evidence.resource.name.clone()), ..evidence.resource.clone() };
         for source in self.sources.iter().filter(|source| source.speaks_for(&scope.cloud)) {
             let Some(set) = source.set() else { continue };
             if declared.as_ref().is_some_and(|desired| desired.origin.source != source.config().name) {
@@ -225,6 +227,20 @@ impl History for Sources<'_> {
             }
         }
         Ok(Past::default())
+    }
+}
+
+impl Sources<'_> {
+    /// Returns the declaration that the evidence is about: by its name or, where Git calls it by another one than the
+    /// provider does, by its place, if nothing else of its kind stands there.
+    fn declared(&self, evidence: &Evidence) -> Option<&Desired> {
+        self.expected.find(&evidence.resource).or_else(|| {
+            let place = evidence.origin.as_ref()?;
+            let spot = |origin: &Origin| (origin.source.clone(), origin.file.clone(), origin.line);
+            let is_there = |desired: &&Desired| spot(&desired.origin) == spot(place);
+            let mut there = self.expected.kind(&evidence.resource.kind)?.items().iter().filter(is_there);
+            there.next().filter(|_| there.next().is_none())
+        })
     }
 }
 

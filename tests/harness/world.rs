@@ -9,7 +9,6 @@ use crate::harness::aws::Key;
 use crate::harness::aws::Microburst;
 use crate::harness::aws::Ministack;
 use crate::harness::aws::REGION;
-use crate::harness::daemon::TOKEN;
 use crate::harness::estate;
 use crate::harness::estate::Declared;
 use crate::harness::estate::NAMESPACE;
@@ -79,15 +78,14 @@ impl World {
         format!(
             r#"
 clouds:
-  - {{name: prod, type: aws, regions: [{REGION}], endpoint: "{aws}", every: 2s}}
+  - {{name: prod, type: aws, regions: [{REGION}], endpoint: "{aws}", requests_per_second: 1000, every: 2s}}
   - {{name: shop, type: kubernetes, kubeconfig: "{kubeconfig}", context: test, namespaces: {{include: [{NAMESPACE}]}}, requests_per_second: 200, every: 2s}}
 desired:
   - name: infra
     git: {{url: "{git}", ref: main, path: prod, every: 1s, username: ci, password: "${{env:GIT_PASSWORD}}"}}
     clouds: [prod, shop]
     stacks: [{{file: "**/template.yaml", stack: {STACK}}}]
-hold: {{scans: 1, for: 0s}}
-api: {{tokens: [{{name: tests, role: admin, token: "{TOKEN}"}}]}}
+hold: {{scans: 1, for: 0s, rollout: 0s}}
 {more}"#,
             aws = self.proxy.url(),
             kubeconfig = kubeconfig.display(),

@@ -205,7 +205,9 @@ pub(super) fn given_up<'a>(walk: &mut Walk<'a>, desired: &'a Value, observed: &'
         note(walk, paths);
     }
     for owner in metadata.and_then(|m| m.get("managedFields")?.as_array()).into_iter().flatten() {
-        let applies = owner.get("manager").and_then(Value::as_str).is_some_and(|name| APPLIERS.contains(&name));
+        let is = |field: &str, word: &str| owner.get(field).and_then(Value::as_str) == Some(word);
+        // Who creates or updates an object owns all of it, the server's defaults too; who applies, what was applied.
+        let applies = is("operation", "Apply") && APPLIERS.iter().any(|name| is("manager", name));
         let whole = owner.get("subresource").and_then(Value::as_str).unwrap_or_default().is_empty();
         if let Some(fields) = owner.get("fieldsV1").filter(|_| applies && whole) {
             let mut paths = Vec::new();

@@ -51,11 +51,11 @@ pub(super) fn findings(mut rows: Vec<Row>, now: Timestamp) -> String {
     let mut table = Table::new();
     table.load_style(comfy_table::presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(["PRIO", "SEVERITY", "PHASE", "WHAT", "RESOURCE", "CAUSE", "AGE"]);
+    let styles: Vec<Style> = rows.iter().map(|row| style(&row.severity)).collect();
     for row in rows {
-        let style = style(&row.severity);
         table.add_row([
             format!("P{}", row.priority),
-            format!("{style}{}{style:#}", row.severity),
+            row.severity,
             row.phase,
             row.what,
             row.resource,
@@ -63,7 +63,9 @@ pub(super) fn findings(mut rows: Vec<Row>, now: Timestamp) -> String {
             age(now.duration_since(row.first_seen)),
         ]);
     }
-    table.lines().map(|line| line.trim_end().to_owned() + "\n").collect()
+    // Colored when it is laid out: a color has no width.
+    let styles = std::iter::once(Style::new().bold()).chain(styles);
+    table.lines().zip(styles).map(|(line, style)| format!("{style}{}{style:#}\n", line.trim_end())).collect()
 }
 
 fn style(severity: &str) -> Style {

@@ -144,8 +144,13 @@ impl Document {
 fn syntax(error: &serde_saphyr::Error) -> Complaint {
     let position = error.location().map(|at| Position { line: at.line(), column: at.column() });
     let text = error.without_snippet().to_string();
-    let message = text.lines().next().unwrap_or_default().to_owned();
-    Complaint { position, path: String::new(), message, hint: None }
+    let line = text.lines().next().unwrap_or_default();
+    // The library ends with the place, which we say ourselves, and advises programmers, which our reader may not be.
+    let line = line.rsplit_once(" at line ").map_or(line, |(what, _)| what);
+    let duplicate = line.strip_prefix("duplicate mapping key: ").and_then(|rest| rest.split(',').next());
+    let message = duplicate.map_or_else(|| line.to_owned(), |key| format!("duplicate key `{key}`"));
+    let hint = duplicate.map(|_| "keep one of them".to_owned());
+    Complaint { position, path: String::new(), message, hint }
 }
 
 /// Returns the nearest of the known words, if it is near enough to be meant.
@@ -299,7 +304,7 @@ mod tests {
         check("inner:\n  - regions:\n      - 1\n", 3, 9, "expected a string", None);
         check("inner:\n  - {}\n", 2, 5, "missing key `regions`", Some("add `regions:` here"));
         check("inner: [\n", 1, 8, "unclosed bracket", None);
-        check("inner: []\ninner: []\n", 2, 1, "duplicate", None);
+        check("inner: []\ninner: []\n", 2, 1, "duplicate key `inner`", Some("keep one of them"));
     }
 
     #[test]

@@ -134,10 +134,16 @@ impl Event for FindingMoved<'_> {
         if let (Transition::Opened, Some(at)) = (self.transition, evidence.actor.as_ref().and_then(|actor| actor.at)) {
             METRICS.detection_delay(&scope.cloud, self.now.duration_since(at).as_secs_f64().max(0.0));
         }
-        tracing::info!(
-            %fingerprint, generation, priority, resource = %evidence.resource, cause = evidence.cause.as_str(),
-            transition = self.transition.as_str(), "{}", evidence.message
-        );
+        let (resource, cause, message) = (&evidence.resource, evidence.cause.as_str(), &evidence.message);
+        let transition = self.transition.as_str();
+        match self.transition {
+            Transition::Appeared | Transition::Vanished => {
+                tracing::debug!(%fingerprint, generation, priority, %resource, cause, transition, "{message}");
+            }
+            Transition::Opened | Transition::Grew | Transition::Resolved => {
+                tracing::info!(%fingerprint, generation, priority, %resource, cause, transition, "{message}");
+            }
+        }
     }
 }
 

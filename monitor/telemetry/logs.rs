@@ -1,7 +1,7 @@
 //! Where logs and traces go.
 
 use std::borrow::Cow;
-use std::io;
+use std::io::{self, IsTerminal as _};
 use std::time::Duration;
 
 use opentelemetry::trace::{TraceContextExt, TracerProvider};
@@ -141,7 +141,7 @@ impl Config {
                 .with_location(false)
                 .with_threads(false)
         });
-        let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr);
+        let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
         let lines = match self.log.format {
             Format::Json => lines.json().flatten_event(true).with_span_list(false).map_event_format(WithTrace).boxed(),
             Format::Text => lines.with_target(false).map_event_format(WithTrace).boxed(),

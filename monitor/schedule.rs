@@ -73,7 +73,7 @@ mod tests {
     #[tokio::test]
     async fn an_activation_does_not_wait_for_the_interval() {
         let (activation, stop) = (Activation::default(), CancellationToken::new());
-        let mut turns = Turns::every(Duration::from_secs(3600));
+        let mut turns = Turns::every(Duration::from_hours(1));
         activation.activate();
         assert!(turns.next(&activation, &stop).await);
     }
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn intervals_are_spread_by_name_and_never_shortened() {
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         let spreads: std::collections::BTreeSet<Duration> = ["a", "b", "c"].map(|name| spread(hour, name)).into();
         assert!(spreads.len() > 1);
         assert!(spreads.iter().all(|spread| (hour..=hour + hour / 10).contains(spread)));

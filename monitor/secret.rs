@@ -62,9 +62,19 @@ impl Secret {
 
 impl<'de> Deserialize<'de> for Secret {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        Self::parse(&text).map_err(de::Error::custom)
+        match Written::deserialize(deserializer)? {
+            Written::Text(text) => Self::parse(&text).map_err(de::Error::custom),
+            Written::Other(_) => Err(de::Error::custom(SecretError::NotAReference)),
+        }
     }
+}
+
+/// What stands where a reference belongs. A secret of the wrong type, such as a number, must not get into the error.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Text(String),
+    Other(de::IgnoredAny),
 }
 
 impl JsonSchema for Secret {
@@ -93,6 +103,14 @@ mod tests {
         for text in ["hunter2", "${TOKEN}", "${env:}", "${file:relative}", "${env:TOKEN"] {
             let error = Secret::parse(text).unwrap_err().to_string();
             assert!(!error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_secret_of_the_wrong_type_is_not_told() {
+        for text in ["42424242", r#"["hunter2"]"#, r#"{"hunter2": 42424242}"#, "true"] {
+            let error = serde_json::from_str::<Secret>(text).unwrap_err().to_string();
+            assert!(error.contains("expected a reference") && !error.contains("4242") && !error.contains("hunter2"));
         }
     }
 

@@ -138,7 +138,7 @@ impl Score {
         *self.lines.entry(line).or_default() += count;
     }
 
-    fn note(&mut self, line: &'static str, text: String) {
+    fn note(&mut self, line: &'static str, text: &str) {
         self.add(line, 1);
         if !line.contains("undeclared") {
             let named: Vec<_> = text.split(' ').take(2).filter(|word| !word.contains(['{', '['])).collect();
@@ -159,16 +159,16 @@ fn judge(case: &Case, score: &mut Score) {
     let wrong: Vec<_> =
         found.changes.iter().filter(|change| !case.drifted.iter().any(|path| overlaps(path, &change.path))).collect();
     if !wrong.is_empty() {
-        score.note("AWS false alarms", format!("{} {wrong:?}", case.name));
+        score.note("AWS false alarms", &format!("{} {wrong:?}", case.name));
     }
     for path in case.drifted.iter().filter(|path| !found.changes.iter().any(|change| overlaps(path, &change.path))) {
-        score.note("AWS misses", format!("{} {path}", case.name));
+        score.note("AWS misses", &format!("{} {path}", case.name));
     }
     for path in found.undeclared.iter().filter(|path| !case.undeclared.iter().any(|known| overlaps(known, path))) {
-        score.note("AWS undeclared beyond", format!("{} {path} {:?}", case.name, case.observed.pointer(path)));
+        score.note("AWS undeclared beyond", &format!("{} {path} {:?}", case.name, case.observed.pointer(path)));
     }
     for path in case.undeclared.iter().filter(|path| !found.undeclared.iter().any(|known| overlaps(known, path))) {
-        score.note("AWS undeclared lost", format!("{} {path}", case.name));
+        score.note("AWS undeclared lost", &format!("{} {path}", case.name));
     }
 }
 
@@ -282,7 +282,7 @@ fn mutate(case: &Case, score: &mut Score) {
         if !found.changes.iter().any(|change| overlaps(path, &change.path)) {
             score.note(
                 "AWS mutations missed",
-                format!("{} {path} {:?} -> {:?}", case.name, case.observed.pointer(path), observed.pointer(path)),
+                &format!("{} {path} {:?} -> {:?}", case.name, case.observed.pointer(path), observed.pointer(path)),
             );
         }
     });
@@ -324,24 +324,24 @@ fn judge_pair(folder: &Path, entry: &Value, score: &mut Score) {
     }
     if found.changes.is_empty() == modified {
         let line = if modified { "Kubernetes misses" } else { "Kubernetes false alarms" };
-        score.note(line, format!("{} {:?}", entry["name"], found.changes));
+        score.note(line, &format!("{} {:?}", entry["name"], found.changes));
     }
     for path in texts(&entry["expected_change_paths_include"]) {
         if !found.changes.iter().any(|change| overlaps(&path, &change.path)) {
-            score.note("Kubernetes changes missed", format!("{} {path}", entry["name"]));
+            score.note("Kubernetes changes missed", &format!("{} {path}", entry["name"]));
         }
     }
     // What a rule names in the language of jq is not hidden here.
     let jq = entry["needs"].as_array().is_some_and(|needs| needs.contains(&json!("ignore:jq")));
     for path in texts(&entry["expected_change_paths_exclude"]).into_iter().filter(|_| !jq) {
         if found.changes.iter().any(|change| overlaps(&path, &change.path)) {
-            score.note("Kubernetes changes not hidden", format!("{} {path}", entry["name"]));
+            score.note("Kubernetes changes not hidden", &format!("{} {path}", entry["name"]));
         }
     }
     for change in entry["expected_changes"].as_array().into_iter().flatten() {
         let path = change["path"].as_str().unwrap_or_default();
         if !found.changes.iter().any(|change| overlaps(path, &change.path)) {
-            score.note("Kubernetes changes missed", format!("{} {path}", entry["name"]));
+            score.note("Kubernetes changes missed", &format!("{} {path}", entry["name"]));
         }
     }
 }
@@ -365,7 +365,7 @@ fn mutate_pair(entry: &Value, (config, live): (&Value, &Value), facts: Facts<'_>
         change(&mut mutated);
         score.add("Kubernetes mutations", 1);
         if !compare(config, &mutated, facts).changes.iter().any(|change| overlaps(path, &change.path)) {
-            score.note("Kubernetes mutations missed", format!("{} {path} {:?}", entry["name"], mutated.pointer(path)));
+            score.note("Kubernetes mutations missed", &format!("{} {path} {:?}", entry["name"], mutated.pointer(path)));
         }
     });
 }

@@ -5,6 +5,13 @@
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on should stop where it stands")]
 #![expect(clippy::panic, clippy::indexing_slicing, reason = "a failed look-up is a failed test")]
+#![expect(clippy::print_stdout, reason = "a test that skips or measures says so")]
+#![expect(
+    clippy::let_underscore_must_use,
+    clippy::string_slice,
+    clippy::type_complexity,
+    reason = "tests are not production"
+)]
 #![expect(unreachable_pub, reason = "nobody uses a test binary as a library")]
 
 mod alerts;
@@ -16,3 +23,4 @@ mod first_light;
 mod harness;
 mod peers;
 mod repositories;
+mod tidy;

@@ -9,7 +9,7 @@ use driftwarden_core::snapshot::Snapshot;
 use futures_util::{StreamExt, stream};
 use tokio::sync::Barrier;
 
-use super::sources::{self, InForce, Sources};
+use super::sources::{self, GitPast, InForce};
 use super::{Cloud, Plan, Shared, schema_of};
 use crate::collect::{CollectError, Collector, Read, Reading, Sink, Wanted};
 use crate::config::Config;
@@ -86,7 +86,7 @@ async fn scan_scope(shared: &Shared, plan: &Plan, scope: &Scope, collector: &dyn
     let memory = shared.memory(scope);
     let mut memory = memory.lock().await;
     let asked = sources::asked(&plan.sources, scope, collector).await;
-    let history = Sources { sources: &plan.sources, expected: Arc::clone(&asked.expected), collector };
+    let history = GitPast { sources: &plan.sources, expected: Arc::clone(&asked.expected), collector };
     let pass = Pass {
         scope,
         collector,
@@ -204,7 +204,7 @@ async fn look_once(
     progress: &(dyn Fn(&Scope) + Sync),
 ) -> OnePass {
     let asked = sources::asked(&plan.sources, &scope, &*collector).await;
-    let history = Sources { sources: &plan.sources, expected: Arc::clone(&asked.expected), collector: &*collector };
+    let history = GitPast { sources: &plan.sources, expected: Arc::clone(&asked.expected), collector: &*collector };
     let pass = Pass {
         scope: &scope,
         collector: &*collector,
@@ -221,5 +221,5 @@ async fn look_once(
     let revisions = pass.revisions.clone();
     drop(pass);
     progress(&scope);
-    OnePass { revisions, report, scope }
+    OnePass { scope, revisions, report }
 }

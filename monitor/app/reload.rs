@@ -53,7 +53,7 @@ fn watcher(changed: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
         };
         if event.is_ok_and(is_change) {
             // A full channel already holds a change that was not looked at yet.
-            drop(changed.try_send(()));
+            let _is_full = changed.try_send(());
         }
     })
 }

@@ -197,14 +197,14 @@ impl StackReader for Stacks<'_> {
 }
 
 /// What the sources said earlier.
-pub(super) struct Sources<'a> {
+pub(super) struct GitPast<'a> {
     pub(super) sources: &'a [Arc<InForce>],
     pub(super) expected: Arc<Expected>,
     pub(super) collector: &'a dyn Collector,
 }
 
 #[async_trait]
-impl History for Sources<'_> {
+impl History for GitPast<'_> {
     async fn past(&self, scope: &Scope, evidence: &Evidence) -> anyhow::Result<Past> {
         let declared = self.declared(evidence).cloned();
         let name = declared.as_ref().and_then(|desired| desired.name.clone());

@@ -16,15 +16,15 @@ use crate::store;
 
 /// What `audit` is told on the command line.
 #[derive(Debug, ClapArgs)]
-pub struct Args {
+pub(super) struct Args {
     /// What to do.
     #[command(subcommand)]
-    pub command: Command,
+    pub(super) command: Command,
 }
 
 /// What can be done with the audit log.
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Check every record against its hash, the record before and its anchor.
     Verify {
         /// Configuration file.
@@ -40,7 +40,7 @@ pub enum Command {
 }
 
 /// Does what is asked.
-pub async fn run(args: &Args) -> Result<ExitCode> {
+pub(super) async fn run(args: &Args) -> Result<ExitCode> {
     let (Command::Verify { config } | Command::Export { config }) = &args.command;
     let Config { store, audit, .. } = Config::load(config)?;
     let place = Place { store, audit };
@@ -52,11 +52,11 @@ pub async fn run(args: &Args) -> Result<ExitCode> {
 
 /// Where the log of a configuration is.
 #[derive(Debug, Clone)]
-pub struct Place {
+pub(super) struct Place {
     /// The store.
-    pub store: store::Config,
+    pub(super) store: store::Config,
     /// The log.
-    pub audit: audit::Config,
+    pub(super) audit: audit::Config,
 }
 
 impl Place {
@@ -71,7 +71,7 @@ impl Place {
 }
 
 /// Verifies, prints the outcome, and returns 0 for an intact log and 1 for a broken one.
-pub async fn verify(place: &Place) -> Result<ExitCode> {
+pub(super) async fn verify(place: &Place) -> Result<ExitCode> {
     let (ledger, anchors) = place.open().await?;
     outcome(audit::verify(&ledger, &anchors).await, &anchors, std::io::stdout().lock())
 }
@@ -96,7 +96,7 @@ fn outcome(
 }
 
 /// Prints every record as one JSON line of `seq`, `at`, `body`, `prev`, `hash`: all that another verifier needs.
-pub async fn export(place: &Place) -> Result<ExitCode> {
+pub(super) async fn export(place: &Place) -> Result<ExitCode> {
     use crate::audit::AuditStore as _;
     let (ledger, _) = place.open().await?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());

@@ -4,7 +4,6 @@
 //! the comparison against cases of their own.
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufRead, BufReader, BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -23,7 +22,7 @@ use serde_json::value::RawValue;
 
 /// What `diff` is told on the command line.
 #[derive(Debug, ClapArgs)]
-pub struct Args {
+pub(super) struct Args {
     /// What Git declares, YAML or JSON; `-` is standard input.
     #[arg(long, value_name = "FILE", required_unless_present = "batch")]
     desired: Option<PathBuf>,
@@ -49,7 +48,7 @@ pub struct Args {
 
 /// How a comparison is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Output {
+pub(super) enum Output {
     /// For people.
     Table,
     /// For programs.
@@ -57,7 +56,7 @@ pub enum Output {
 }
 
 /// Compares, prints, and says by the exit code what came out: 0 in sync, 2 drifted, 3 not everything was readable.
-pub fn run(args: &Args) -> Result<ExitCode> {
+pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let out = BufWriter::new(std::io::stdout().lock());
     match &args.batch {
         Some(path) => batch(path, out),
@@ -347,7 +346,7 @@ impl Bench {
 
 /// Returns a comparison as people read it.
 fn table(found: &Comparison) -> String {
-    let mut text = String::new();
+    let mut lines = Vec::new();
     if !found.changes.is_empty() {
         let mut table = Table::new();
         table.set_content_arrangement(ContentArrangement::Dynamic).set_header(["path", "op", "desired", "observed"]);
@@ -360,16 +359,16 @@ fn table(found: &Comparison) -> String {
                 shown(&change.observed),
             ]);
         }
-        let _ = writeln!(text, "{table}");
+        lines.push(table.to_string());
     }
     for unknown in &found.unknown {
-        let _ = writeln!(text, "unknown: {} ({})", printable(&unknown.path), unknown.reason);
+        lines.push(format!("unknown: {} ({})", printable(&unknown.path), unknown.reason));
     }
     for path in &found.undeclared {
-        let _ = writeln!(text, "undeclared: {}", printable(path));
+        lines.push(format!("undeclared: {}", printable(path)));
     }
-    let _ = writeln!(text, "{}", found.answer().as_str());
-    text
+    lines.push(found.answer().as_str().to_owned());
+    lines.join("\n") + "\n"
 }
 
 /// Returns a text with everything that would steer a terminal written out.

@@ -50,7 +50,7 @@ enum Output {
 #[derive(Debug, Serialize)]
 struct ScanView {
     scan: Scan,
-    scopes: Vec<Scope>,
+    scopes: Vec<ScopeView>,
     revisions: Vec<Revision>,
     findings: Vec<FindingView>,
 }
@@ -64,8 +64,9 @@ struct Scan {
 }
 
 #[derive(Debug, Serialize)]
-struct Scope {
-    scope: String,
+struct ScopeView {
+    #[serde(rename = "scope")]
+    id: String,
     cloud: String,
     resources: usize,
     managed: usize,
@@ -158,15 +159,15 @@ fn view(passes: &[OnePass], findings: &[&Finding], (started_at, now): (Timestamp
     }
 }
 
-fn scope(pass: &OnePass) -> Scope {
+fn scope(pass: &OnePass) -> ScopeView {
     let sights = &pass.report.sights;
     let gap = |gap: &driftwarden_core::resource::Gap| Gap {
         kind: gap.kind.as_ref().map_or("*", |kind| kind.as_str()).to_owned(),
         reason: gap.reason.as_str(),
         detail: gap.detail.clone(),
     };
-    Scope {
-        scope: pass.scope.to_string(),
+    ScopeView {
+        id: pass.scope.to_string(),
         cloud: pass.scope.cloud.to_string(),
         resources: sights.resources,
         managed: sights.managed,
@@ -184,7 +185,7 @@ fn print(passes: &[OnePass], findings: &[&Finding], now: Timestamp) -> anyhow::R
         }
     }
     for pass in passes {
-        let Scope { scope, resources, managed, complete, gaps, .. } = scope(pass);
+        let ScopeView { id: scope, resources, managed, complete, gaps, .. } = scope(pass);
         let looked = if complete { "read completely" } else { "NOT read completely" };
         writeln!(out, "{scope}: {resources} resources, {managed} of them declared in Git; {looked}")?;
         for Gap { kind, reason, detail } in gaps {

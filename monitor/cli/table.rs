@@ -1,7 +1,5 @@
 //! Tables of findings, for people.
 
-use std::fmt::Write as _;
-
 use anstyle::{AnsiColor, Style};
 use comfy_table::{ContentArrangement, Table};
 use driftwarden_core::finding::{Finding, Phase};
@@ -65,7 +63,8 @@ pub(super) fn findings(mut rows: Vec<Row>, now: Timestamp) -> String {
     }
     // Colored when it is laid out: a color has no width.
     let styles = std::iter::once(Style::new().bold()).chain(styles);
-    table.lines().zip(styles).map(|(line, style)| format!("{style}{}{style:#}\n", line.trim_end())).collect()
+    let colored = table.lines().zip(styles).map(|(line, style)| format!("{style}{}{style:#}", line.trim_end()));
+    colored.collect::<Vec<_>>().join("\n") + "\n"
 }
 
 fn style(severity: &str) -> Style {
@@ -81,26 +80,22 @@ fn style(severity: &str) -> Style {
 /// Returns a finding in full, as `findings show` and `scan` print it.
 pub(super) fn details(finding: &Finding) -> String {
     let evidence = &finding.evidence;
-    let mut text = format!("{}\n", evidence.message);
+    let mut lines = vec![evidence.message.clone()];
     for change in &evidence.changes {
         let (path, op) = (&change.path, change.op.as_str());
-        // Writing to a string cannot fail.
-        drop(writeln!(text, "  {op:8} {path}: {} -> {}", change.desired, change.observed));
+        lines.push(format!("  {op:8} {path}: {} -> {}", change.desired, change.observed));
     }
     if let Some(origin) = &evidence.origin {
-        drop(write!(text, "  declared in {}:{} at {}", origin.file, origin.line, short(&origin.revision)));
+        lines.push(format!("  declared in {}:{} at {}", origin.file, origin.line, short(&origin.revision)));
         if let Some(touched) = &origin.touched {
-            drop(write!(text, ", last touched by {} in {}", touched.author, short(&touched.commit)));
+            lines.push(format!("  last touched by {} in {}", touched.author, short(&touched.commit)));
         }
-        text.push('\n');
     }
     if finding.phase == Phase::Pending {
-        text.push_str("  pending: the hold has not passed yet\n");
+        lines.push("  pending: the hold has not passed yet".to_owned());
     }
-    for reason in &finding.priority_reasons {
-        drop(writeln!(text, "  P{}: {reason}", finding.priority));
-    }
-    text
+    lines.extend(finding.priority_reasons.iter().map(|reason| format!("  P{}: {reason}", finding.priority)));
+    lines.join("\n") + "\n"
 }
 
 fn short(revision: &str) -> &str {

@@ -280,9 +280,10 @@ impl Reader<'_> {
             return self.complain("", "expected a mapping of sections", Some(hint));
         };
         for key in sections.keys().filter(|key| !SECTIONS.contains(&key.as_str())) {
-            let hint = nearest(key, SECTIONS.into_iter())
-                .map(|near| format!("did you mean `{near}`?"))
-                .unwrap_or_else(|| format!("known keys are {}", SECTIONS.join(", ")));
+            let hint = nearest(key, SECTIONS.into_iter()).map_or_else(
+                || format!("known keys are {}", SECTIONS.join(", ")),
+                |near| format!("did you mean `{near}`?"),
+            );
             self.complain(&format!("/{key}"), format!("unknown key `{key}`"), Some(hint));
         }
         if self.document.value.get("clouds").and_then(Value::as_array).is_none_or(Vec::is_empty) {
@@ -372,9 +373,10 @@ impl Reader<'_> {
             return None;
         };
         let Some(cloud) = COLLECTORS.iter().find(|cloud| word == cloud.word) else {
-            let hint = nearest(word.as_str().unwrap_or_default(), words.iter().copied())
-                .map(|near| format!("did you mean `{near}`?"))
-                .unwrap_or_else(|| format!("expected one of {}", words.join(", ")));
+            let hint = nearest(word.as_str().unwrap_or_default(), words.iter().copied()).map_or_else(
+                || format!("expected one of {}", words.join(", ")),
+                |near| format!("did you mean `{near}`?"),
+            );
             self.complain(&format!("{pointer}/type"), format!("unknown type of cloud {word}"), Some(hint));
             return None;
         };
@@ -404,8 +406,7 @@ impl Reader<'_> {
             }
             for (nth, cloud) in source.clouds.iter().enumerate().filter(|(_, cloud)| !known.contains(&***cloud)) {
                 let hint = nearest(cloud, known.iter().copied())
-                    .map(|near| format!("did you mean `{near}`?"))
-                    .unwrap_or_else(|| "name one of `clouds`".to_owned());
+                    .map_or_else(|| "name one of `clouds`".to_owned(), |near| format!("did you mean `{near}`?"));
                 let message = format!("unknown cloud `{cloud}`");
                 self.complain(&format!("/desired/{at}/clouds/{nth}"), message, Some(hint));
             }

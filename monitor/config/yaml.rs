@@ -45,19 +45,19 @@ impl Document {
     pub(super) fn parse(text: &str) -> Result<Self, Complaint> {
         let root: Spanned<Node> = serde_saphyr::from_str(text).map_err(|error| syntax(&error))?;
         let mut document = Self { value: Value::Null, positions: BTreeMap::new() };
-        document.value = document.note(root, String::new());
+        document.value = document.note(root, "");
         Ok(document)
     }
 
     /// Notes where a value and everything in it stands, and returns it.
-    fn note(&mut self, node: Spanned<Node>, pointer: String) -> Value {
+    fn note(&mut self, node: Spanned<Node>, pointer: &str) -> Value {
         let position = Position { line: node.referenced.line(), column: node.referenced.column() };
-        self.positions.entry(pointer.clone()).or_insert(position);
+        self.positions.entry(pointer.to_owned()).or_insert(position);
         match node.value {
             Node::Leaf(value) => value,
             Node::List(items) => {
                 let items = items.into_iter().enumerate();
-                Value::Array(items.map(|(at, item)| self.note(item, format!("{pointer}/{at}"))).collect())
+                Value::Array(items.map(|(at, item)| self.note(item, &format!("{pointer}/{at}"))).collect())
             }
             Node::Map(entries) => {
                 let mut map = Map::new();
@@ -66,7 +66,7 @@ impl Document {
                     // A key's own place says more than that of a long value below it.
                     let place = Position { line: key.referenced.line(), column: key.referenced.column() };
                     self.positions.insert(inner.clone(), place);
-                    map.insert(key.value, self.note(item, inner));
+                    map.insert(key.value, self.note(item, &inner));
                 }
                 Value::Object(map)
             }
@@ -98,8 +98,8 @@ impl Document {
     /// Returns the pointer, at or below `section`, of the first key or text that stands in backticks in a message:
     /// the parts quote what is wrong, and need not know where it is written.
     pub(super) fn locate(&self, section: &str, message: &str) -> String {
-        let quoted = message.split('`').skip(1).step_by(2);
-        let found = quoted.filter_map(|word| self.find(section, word)).next();
+        let mut quoted = message.split('`').skip(1).step_by(2);
+        let found = quoted.find_map(|word| self.find(section, word));
         found.unwrap_or_else(|| section.to_owned())
     }
 
@@ -170,7 +170,7 @@ fn unknown_variant(message: &str) -> Option<(&str, Vec<&str>)> {
     quoted(message.strip_prefix("unknown variant `")?)
 }
 
-/// Splits "x`, expected one of `a`, `b`" into x and the known words.
+/// Splits what serde says after the first backtick, a wrong word and then the known ones, into these words.
 fn quoted(rest: &str) -> Option<(&str, Vec<&str>)> {
     let mut words = rest.split('`').step_by(2);
     Some((words.next()?, words.filter(|word| !word.is_empty()).collect()))
@@ -191,11 +191,11 @@ fn pointer_of(path: &serde_path_to_error::Path) -> String {
 fn spoken(pointer: &str) -> String {
     let mut path = String::new();
     for part in pointer.split('/').skip(1) {
-        if part.bytes().all(|byte| byte.is_ascii_digit()) {
-            path.push_str(&format!("[{part}]"));
-        } else {
-            let dot = if path.is_empty() { "" } else { "." };
-            path.push_str(&format!("{dot}{}", part.replace("~1", "/").replace("~0", "~")));
+        let part = part.replace("~1", "/").replace("~0", "~");
+        match (part.bytes().all(|byte| byte.is_ascii_digit()), path.is_empty()) {
+            (true, _) => path.extend(["[", &part, "]"]),
+            (false, true) => path.push_str(&part),
+            (false, false) => path.extend([".", &part]),
         }
     }
     path

@@ -56,7 +56,12 @@ labels!(ReceiverLabels { receiver });
 labels!(OutboxLabels { kind });
 labels!(HookLabels { hook });
 labels!(HookResultLabels { hook, result });
-labels!(TraceLabels { trace_id });
+
+/// The label of an exemplar.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct TraceLabels {
+    trace_id: String,
+}
 
 /// The labels of `driftwarden_findings`; `type` is not a word that a field can have.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -52,7 +52,7 @@ fn name(number: usize) -> String {
 
 /// Returns the estate as the pages of a listing; every `changed_every`-th resource has another version.
 fn pages(changed_every: Option<usize>) -> Vec<String> {
-    let version = |number: usize| usize::from(changed_every.is_some_and(|every| number % every == 0));
+    let version = |number: usize| usize::from(changed_every.is_some_and(|every| number.is_multiple_of(every)));
     let item = |number| json!({"name": name(number), "attributes": resource(number, version(number))});
     (0..RESOURCES / PAGE)
         .map(|page| Value::Array((page * PAGE..(page + 1) * PAGE).map(item).collect()).to_string())

@@ -41,7 +41,7 @@ pub fn cause(
 mod tests {
     use super::*;
     use crate::resource::{Labels, Origin, Provider};
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     fn desired(value: u64) -> Desired {
         Desired {
@@ -67,7 +67,7 @@ mod tests {
                 desired: value.map(desired),
             })
             .collect();
-        let equals = |desired: &Desired| desired.attributes == Value::from(observed);
+        let equals = |desired: &Desired| desired.attributes == observed;
         assert_eq!(cause(drift, &past, equals, (SignedDuration::from_mins(15), now)), want);
     }
 

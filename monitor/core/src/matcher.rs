@@ -71,7 +71,7 @@ impl Matcher {
         let key = key.trim();
         let (operator, value) =
             OPERATORS.iter().find_map(|op| rest.strip_prefix(op).map(|value| (*op, value))).ok_or_else(form)?;
-        if !KEYS.contains(&key) && !key.strip_prefix("label.").is_some_and(|name| !name.is_empty()) {
+        if !KEYS.contains(&key) && key.strip_prefix("label.").is_none_or(str::is_empty) {
             return Err(MatcherError::Key(key.to_owned()));
         }
         let value = value.trim();

@@ -183,7 +183,7 @@ impl Lens<'_> {
         let shown = self.show(&id.kind, &(self.schemas)(&id.kind), item)?;
         let desired = shown.declared.and_then(|at| self.expected.kind(&id.kind)?.item(at));
         let mut evidence = Vec::new();
-        self.testify(id, &shown.assessment, desired, &mut evidence);
+        Self::testify(id, &shown.assessment, desired, &mut evidence);
         Ok(evidence.into_iter().find(|evidence| evidence.subject == suspicion.subject))
     }
 
@@ -197,7 +197,7 @@ impl Lens<'_> {
     }
 
     /// Adds the evidence that an assessment holds.
-    fn testify(&self, id: &ResourceId, seen: &Assessment, desired: Option<&Desired>, into: &mut Vec<Evidence>) {
+    fn testify(id: &ResourceId, seen: &Assessment, desired: Option<&Desired>, into: &mut Vec<Evidence>) {
         let evidence = |subject, severity, message, cause| Evidence {
             resource: id.clone(),
             subject,
@@ -440,7 +440,7 @@ impl<'a> Look<'a> {
             };
             let id = self.lens.scope.id(kind, name);
             let desired = usize::try_from(seen.declared).ok().and_then(|at| self.lens.expected.kind(kind)?.item(at));
-            self.lens.testify(&id, assessment, desired, &mut sights.evidence);
+            Lens::testify(&id, assessment, desired, &mut sights.evidence);
             note_unknown(&id, assessment, &mut sights.unknown);
         }
     }
@@ -612,7 +612,7 @@ mod tests {
     }
 
     /// Looks once at `items` (name and text) and returns the sights.
-    fn look(snapshot: &mut Snapshot, items: &[(&str, &str)], end: End) -> Sights {
+    fn look(snapshot: &mut Snapshot, items: &[(&str, &str)], end: &End) -> Sights {
         let declared = vec![bucket("a", json!({"V": 1})), bucket("b", json!({"V": 1}))];
         let expected = Expected::new(declared, Some(Unmanaged::DeclaredKinds));
         let (scope, rules, mask) = (scope(), RuleSet::default(), MaskKey::new([0; 32]));
@@ -646,9 +646,9 @@ mod tests {
     #[test]
     fn absence_counts_only_after_a_complete_reading() {
         let items = [("a", r#"{"V":1}"#)];
-        assert_eq!(words(&look(&mut Snapshot::default(), &items, End::Complete)), "b:missing");
+        assert_eq!(words(&look(&mut Snapshot::default(), &items, &End::Complete)), "b:missing");
         for end in [End::Silent, End::Gap(Some(KIND)), End::Gap(None)] {
-            let sights = look(&mut Snapshot::default(), &items, end);
+            let sights = look(&mut Snapshot::default(), &items, &end);
             assert_eq!(words(&sights), "");
             assert!(!sights.is_complete());
         }
@@ -658,8 +658,8 @@ mod tests {
     fn a_second_look_at_the_same_bytes_says_the_same() {
         let items = [("a", r#"{"V":1}"#), ("b", r#"{"V":1}"#), ("c", "{}")];
         let mut snapshot = Snapshot::default();
-        let first = look(&mut snapshot, &items, End::Complete);
-        let second = look(&mut snapshot, &items, End::Complete);
+        let first = look(&mut snapshot, &items, &End::Complete);
+        let second = look(&mut snapshot, &items, &End::Complete);
         assert_eq!(words(&first), "c:unmanaged");
         assert_eq!(first.evidence, second.evidence);
         assert_eq!((second.resources, second.managed), (3, 2));
@@ -667,7 +667,7 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_a_gap_and_not_an_absence() {
-        let sights = look(&mut Snapshot::default(), &[("a", "{"), ("b", r#"{"V":1}"#)], End::Complete);
+        let sights = look(&mut Snapshot::default(), &[("a", "{"), ("b", r#"{"V":1}"#)], &End::Complete);
         assert_eq!(words(&sights), "");
         assert_eq!(sights.gaps.first().map(|gap| gap.reason), Some(GapReason::Malformed));
     }

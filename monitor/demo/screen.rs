@@ -153,15 +153,17 @@ pub fn closing(summary: &Summary, requests: u64, elapsed: SignedDuration) -> Vec
         // Writing to a string cannot fail.
         write!(detection, " (median {}, slowest {})", seconds(median), seconds(slowest)).ok();
     }
-    let brief = match summary.too_brief {
-        0 => String::new(),
-        some => format!(", {some} put back before they were confirmed"),
-    };
+    let pending = summary.intrusions.saturating_sub(summary.detected + summary.too_brief);
+    for (count, what) in [(summary.too_brief, "put back before they were confirmed"), (pending, "not yet")] {
+        if count > 0 {
+            write!(detection, ", {count} {what}").ok();
+        }
+    }
     let (commits, told) = summary.unapplied;
     vec![
         format!("{} of demo, {requests} requests to the simulated clouds", clock(elapsed)),
         format!("changes by the intruder   {}", summary.intrusions),
-        format!("confirmed                 {}{detection}{brief}", summary.detected),
+        format!("confirmed                 {}{detection}", summary.detected),
         format!("mended by the hook        {}", summary.mended),
         format!("unapplied commits         {commits}, of which {told} were told from tampering"),
         format!("false alarms              {}", summary.false_alarms),

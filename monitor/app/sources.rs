@@ -230,7 +230,7 @@ impl History for GitPast<'_> {
     }
 }
 
-impl Sources<'_> {
+impl GitPast<'_> {
     /// Returns the declaration that the evidence is about: by its name or, where Git calls it by another one than the
     /// provider does, by its place, if nothing else of its kind stands there.
     fn declared(&self, evidence: &Evidence) -> Option<&Desired> {

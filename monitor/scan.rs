@@ -165,7 +165,7 @@ async fn look(pass: &Pass<'_>, memory: &mut Snapshot) -> Sights {
             take(&mut look, pass.scope, read);
         }
     };
-    tokio::join!(collect, compare);
+    tokio::join!(collect, compare.instrument(info_span!("compare")));
     stage_ended(pass, "collect", begun);
     let begun = Instant::now();
     let sights = info_span!("evaluate").in_scope(|| look.finish());
@@ -175,7 +175,7 @@ async fn look(pass: &Pass<'_>, memory: &mut Snapshot) -> Sights {
 
 fn take(look: &mut Look<'_>, scope: &Scope, read: Read) {
     match read {
-        Read::Page { kind, depth, items } => debug_span!("compare", %kind, resources = items.len()).in_scope(|| {
+        Read::Page { kind, depth, items } => debug_span!("page", %kind, resources = items.len()).in_scope(|| {
             look.take(&kind, items.iter().map(|item| ItemText { name: &item.name, text: &item.text, depth }));
         }),
         Read::Complete(kind) => look.complete(&kind),

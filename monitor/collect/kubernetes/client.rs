@@ -16,6 +16,8 @@ use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use parking_lot::Mutex;
 use serde::Deserialize;
 use tokio::time::Instant;
+use tracing::field::Empty;
+use tracing::{Instrument, info_span};
 
 use crate::telemetry::emit;
 use crate::telemetry::events::{CloudRequestEnded, Throttled};
@@ -130,12 +132,22 @@ impl Client {
 
     async fn attempt(&self, path: &str, accept: &'static str, cap: usize) -> Result<Bytes, Refusal> {
         self.pace.turn().await;
-        let answer = tokio::time::timeout(DEADLINE, self.exchange(path, accept, cap)).await;
+        let span = info_span!(
+            "request",
+            otel.kind = "client",
+            rpc.service = SERVICE,
+            http.request.method = "GET",
+            url.path = path.split('?').next(),
+            http.response.status_code = Empty,
+        );
+        let exchange = self.exchange(path, accept, cap).instrument(span.clone());
+        let answer = tokio::time::timeout(DEADLINE, exchange).await;
         let answer = answer.unwrap_or_else(|_| {
             let detail = format!("no answer within {} s", DEADLINE.as_secs());
             Err((0, Refusal::again(Failure::new(GapReason::Timeout, detail))))
         });
         let code = answer.as_ref().map_or_else(|(code, _)| *code, |_| 200);
+        span.record("http.response.status_code", code);
         let throttled = if code == 429 { Throttled::Yes } else { Throttled::No };
         self.pace.learn(throttled);
         emit(&CloudRequestEnded { cloud: &self.cloud, service: SERVICE, code, throttled });

@@ -15,6 +15,7 @@ use jiff::SignedDuration;
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tracing::{Instrument, info_span};
 
 use self::client::{Client, Entry, Failure};
 use self::discovery::{Discovery, Known, Served};
@@ -183,7 +184,8 @@ impl Kubernetes {
     /// Reads a kind to the end and says so, or says why not. An error means that nobody listens.
     async fn read_kind(&self, served: &Served, sink: &Sink) -> Result<(), Stop> {
         let mut listing = Listing::new(&self.client, served, &self.namespaces);
-        let said = match self.read_places(&mut listing, served, sink).await {
+        let span = info_span!("kind", kind = %served.kind);
+        let said = match self.read_places(&mut listing, served, sink).instrument(span).await {
             Ok(()) => Read::Complete(served.kind.clone()),
             Err(Stop::Failed(failure)) => gap(Some(served.kind.clone()), &failure),
             Err(Stop::Closed) => return Err(Stop::Closed),

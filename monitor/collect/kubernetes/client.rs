@@ -15,10 +15,10 @@ use kube::client::{Body, ClientBuilder};
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use parking_lot::Mutex;
 use serde::Deserialize;
-use tokio::time::Instant;
 use tracing::field::Empty;
 use tracing::{Instrument, info_span};
 
+use crate::collect::budget::Budget;
 use crate::telemetry::emit;
 use crate::telemetry::events::{CloudRequestEnded, Throttled};
 
@@ -32,8 +32,6 @@ const DEADLINE: Duration = Duration::from_mins(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// How much of an error's body is looked at.
 const STATUS_CAP: usize = 64 << 10;
-/// How far below the configured rate throttling may push us.
-const SLOWEST: f64 = 1.0 / 16.0;
 
 /// Why a request got no useful answer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -99,7 +97,7 @@ pub(super) struct Client {
     cloud: String,
     entry: Entry,
     server: Option<url::Url>,
-    pace: Pace,
+    budget: Budget,
     /// First pause between two attempts; doubled each time.
     pub(super) first_pause: Duration,
     /// Built at the first request; dropped when the server no longer knows us, for credentials rotate.
@@ -109,19 +107,21 @@ pub(super) struct Client {
 impl Client {
     pub(super) fn new(cloud: String, entry: Entry, server: Option<url::Url>, per_second: f64) -> Self {
         let first_pause = Duration::from_millis(250);
-        Self { cloud, entry, server, pace: Pace::new(per_second), first_pause, connected: Mutex::new(None) }
+        let budget = Budget::new(per_second, u64::MAX);
+        Self { cloud, entry, server, budget, first_pause, connected: Mutex::new(None) }
     }
 
     /// Returns the body of the answer to a `GET`, if it was a 200 and no longer than `cap`.
     pub(super) async fn get(&self, path: &str, accept: &'static str, cap: usize) -> Result<Bytes, Failure> {
+        self.budget.earn_retries();
         let mut pause = self.first_pause;
         for _ in 1..ATTEMPTS {
             let asked = match self.attempt(path, accept, cap).await {
                 Ok(body) => return Ok(body),
                 Err(Refusal::Final(failure)) => return Err(failure),
-                Err(Refusal::Again { failure, after }) => match after {
-                    Some(after) if after > LONGEST_PAUSE => return Err(failure),
-                    after => after.unwrap_or_default(),
+                Err(Refusal::Again { failure, after }) => match after.unwrap_or_default() {
+                    after if after > LONGEST_PAUSE || !self.budget.afford_retry() => return Err(failure),
+                    after => after,
                 },
             };
             tokio::time::sleep(asked.max(jittered(pause))).await;
@@ -131,7 +131,8 @@ impl Client {
     }
 
     async fn attempt(&self, path: &str, accept: &'static str, cap: usize) -> Result<Bytes, Refusal> {
-        self.pace.turn().await;
+        let turn = self.budget.turn().await;
+        turn.map_err(|error| Refusal::Final(Failure::new(GapReason::Throttled, error.to_string())))?;
         let span = info_span!(
             "request",
             otel.kind = "client",
@@ -149,7 +150,13 @@ impl Client {
         let code = answer.as_ref().map_or_else(|(code, _)| *code, |_| 200);
         span.record("http.response.status_code", code);
         let throttled = if code == 429 { Throttled::Yes } else { Throttled::No };
-        self.pace.learn(throttled);
+        match &answer {
+            Err((429, Refusal::Again { after, .. })) => {
+                self.budget.throttled(after.map(|after| after.min(LONGEST_PAUSE)));
+            }
+            _ if code != 0 => self.budget.accepted(),
+            _ => {}
+        }
         emit(&CloudRequestEnded { cloud: &self.cloud, service: SERVICE, code, throttled });
         if code == 401 {
             *self.connected.lock() = None;
@@ -371,63 +378,9 @@ fn jittered(pause: Duration) -> Duration {
     pause / 2 + pause.mul_f64(f64::from(u32::try_from(random).unwrap_or(0)) / 2000.0)
 }
 
-/// When the next request may start. Halves its rate when the server asks to slow down, and earns it back bit by bit.
-struct Pace {
-    per_second: f64,
-    state: Mutex<PaceState>,
-}
-
-struct PaceState {
-    share: f64,
-    next: Option<Instant>,
-}
-
-impl Pace {
-    fn new(per_second: f64) -> Self {
-        Self { per_second, state: Mutex::new(PaceState { share: 1.0, next: None }) }
-    }
-
-    async fn turn(&self) {
-        let at = self.reserve(Instant::now());
-        tokio::time::sleep_until(at).await;
-    }
-
-    fn reserve(&self, now: Instant) -> Instant {
-        let mut state = self.state.lock();
-        let at = state.next.map_or(now, |next| next.max(now));
-        state.next = Some(at + Duration::from_secs_f64(1.0 / (self.per_second * state.share)));
-        at
-    }
-
-    fn learn(&self, throttled: Throttled) {
-        let mut state = self.state.lock();
-        state.share = match throttled {
-            Throttled::Yes => (state.share / 2.0).max(SLOWEST),
-            Throttled::No => (state.share + 0.01).min(1.0),
-        };
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn throttling_halves_the_pace_and_success_earns_it_back() {
-        let pace = Pace::new(10.0);
-        let start = Instant::now();
-        let gap = |pace: &Pace| {
-            let first = pace.reserve(start);
-            pace.reserve(start) - first
-        };
-        assert_eq!(gap(&pace), Duration::from_millis(100));
-        pace.learn(Throttled::Yes);
-        pace.reserve(start);
-        assert_eq!(gap(&pace), Duration::from_millis(200));
-        (0..100).for_each(|_| pace.learn(Throttled::No));
-        pace.reserve(start);
-        assert_eq!(gap(&pace), Duration::from_millis(100));
-    }
 
     #[test]
     fn a_reason_that_is_no_word_is_not_repeated() {

@@ -22,5 +22,7 @@ mod demo;
 mod first_light;
 mod harness;
 mod peers;
+mod power_cuts;
 mod repositories;
 mod tidy;
+mod watched;

@@ -29,3 +29,4 @@ pub mod secret;
 pub mod store;
 pub mod telemetry;
 pub mod view;
+pub mod yaml;

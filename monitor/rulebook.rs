@@ -410,7 +410,7 @@ fn place<T>(spanned: &Spanned<T>) -> (u64, u64) {
 }
 
 fn from_yaml<T: DeserializeOwned>(file: &Path, text: &str) -> Result<T, Problem> {
-    serde_saphyr::from_str(text).map_err(|error| {
+    crate::yaml::from_str(text).map_err(|error| {
         let place = error.location().map(|at| (at.line(), at.column()));
         let error = error.without_snippet();
         let (message, hint) = explained(error);

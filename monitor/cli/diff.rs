@@ -246,7 +246,7 @@ fn parsed<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
     if let Some(value) = looks_like_json.then(|| serde_json::from_str(&text).ok()).flatten() {
         return Ok(value);
     }
-    serde_saphyr::from_str(&text).with_context(|| format!("failed to parse {shown} as JSON or YAML"))
+    crate::yaml::from_str(&text).with_context(|| format!("failed to parse {shown} as JSON or YAML"))
 }
 
 fn text(path: &Path) -> Result<String> {

@@ -338,7 +338,7 @@ fn documents(path: &Path, format: Format, text: &str) -> Result<Vec<Document>, U
             lines.map(document).collect()
         }
         Format::Yaml => {
-            let values: Vec<Value> = serde_saphyr::from_multiple(text)
+            let values: Vec<Value> = crate::yaml::from_multiple(text)
                 .map_err(|error| malformed(error.location().map_or(1, |at| at.line()), "YAML"))?;
             let document = |(at, value)| Document { place: format!("`{file}`, document {at}"), value };
             Ok((1..).zip(values).map(document).collect::<Vec<_>>())

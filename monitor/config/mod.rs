@@ -451,3 +451,104 @@ fn chain(error: &dyn std::error::Error) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLOUDS: &str = "clouds:\n- {name: shop, type: kubernetes, server: \"http://127.0.0.1:1\"}\n";
+
+    /// Checks that exactly one thing is wrong with a text, on that line, said with these words, and with a hint.
+    fn check(text: &str, line: u64, words: &str) {
+        let complaints = Config::parse(text, Path::new("/nowhere")).unwrap_err();
+        let [complaint] = complaints.as_slice() else { panic!("{text}\n{complaints:#?}") };
+        assert_eq!(complaint.position.map(|at| at.line), Some(line), "{text}\n{complaint:?}");
+        assert!(complaint.message.contains(words), "{text}\n{complaint:?}");
+        assert!(complaint.hint.as_ref().is_some_and(|hint| !hint.is_empty()), "{text}\n{complaint:?}");
+    }
+
+    /// The same for something that follows a configuration that is fine.
+    fn check_after(text: &str, line: u64, words: &str) {
+        check(&format!("{CLOUDS}{text}"), line + 2, words);
+    }
+
+    #[test]
+    fn a_small_configuration_is_enough() {
+        let config = Config::parse(CLOUDS, Path::new("/nowhere")).unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:9465");
+        assert_eq!(config.policy.hold, Hold { scans: 2, for_: SignedDuration::from_mins(5) });
+    }
+
+    #[test]
+    fn mistakes_of_form_name_their_line() {
+        check("[]", 1, "expected a mapping");
+        check("clouds: [\n", 1, "unclosed");
+        check(&format!("{CLOUDS}{CLOUDS}"), 3, "duplicate key `clouds`");
+        check("listen: 127.0.0.1:1\n", 1, "no cloud is configured");
+        check_after("hodl: {scans: 2}\n", 1, "unknown key `hodl`");
+        check_after("lisen: 127.0.0.1:1\n", 1, "unknown key `lisen`");
+        check_after("listen: here\n", 1, "not an address");
+        check_after("store:\n  url: postgres://db\n", 2, "unknown sort of store");
+        check_after("store: {path: x}\n", 1, "unknown key `path`");
+        check_after("telemetry:\n  log: {level: loud}\n", 2, "invalid log level `loud`");
+        check_after("telemetry:\n  log:\n    format: xml\n", 3, "unknown value `xml`");
+        check_after("hold: {scans: two}\n", 1, "invalid type");
+        check_after("hold:\n  for: a while\n", 2, "");
+        check_after("priority: {old: 7d}\n", 1, "unknown key `old`");
+    }
+
+    #[test]
+    fn mistakes_in_clouds_name_their_line() {
+        check("clouds:\n- {name: shop}\n", 2, "missing key `type`");
+        check("clouds:\n- name: shop\n  type: kubernets\n", 3, "unknown type of cloud");
+        check("clouds:\n- type: kubernetes\n", 2, "missing key `name`");
+        check("clouds:\n- type: kubernetes\n  name: shop\n  contxt: shop\n", 4, "unknown key `contxt`");
+        check("clouds:\n- type: kubernetes\n  name: shop\n  every: 10\n", 4, "");
+        check("clouds:\n- type: kubernetes\n  name: shop\n  every: 1ms\n", 4, "too short");
+        check("clouds:\n- type: kubernetes\n  name: shop\n  requests_per_second: 0\n", 4, "requests_per_second");
+        check("clouds:\n- type: kubernetes\n  name: shop\n  kinds:\n    include: ['a[']\n", 4, "kinds");
+        check(&format!("{CLOUDS}- {{name: shop, type: kubernetes}}\n"), 3, "two clouds are called `shop`");
+    }
+
+    #[test]
+    fn mistakes_in_desired_state_and_rules_name_their_line() {
+        check_after("desired:\n- {name: infra}\n", 2, "missing key `git`");
+        check_after("desired:\n- name: infra\n  git: {url: x}\n  clouds: [shopp]\n", 4, "unknown cloud `shopp`");
+        check_after("desired:\n- name: infra\n  git: {url: \"ftp://x/y\"}\n", 3, "not allowed");
+        check_after("desired:\n- name: infra\n  git: {url: x, password: hunter2}\n", 3, "invalid secret");
+        check_after("desired:\n- name: infra\n  git: {url: x}\n  unmanaged: maybe\n", 4, "unknown value `maybe`");
+        check_after(
+            "desired:\n- {name: infra, git: {url: x}}\n- {name: infra, git: {url: y}}\n",
+            3,
+            "two sources are called `infra`",
+        );
+        check_after("rules:\n- {path: nowhere}\n", 2, "no folder");
+    }
+
+    #[test]
+    fn mistakes_in_telling_and_mending_name_their_line() {
+        let receiver = "notify:\n  receivers: [{name: oncall, type: webhook, url: \"http://127.0.0.1:1\"}]\n";
+        check_after(&format!("{receiver}  route: {{receiver: oncal}}\n"), 3, "unknown receiver `oncal`");
+        check_after(&format!("{receiver}  route: {{receiver: oncall, match: ['prio<2']}}\n"), 3, "unknown key `prio`");
+        check_after("notify:\n  receivers: [{name: oncall, type: pager}]\n", 2, "pager");
+        check_after("notify:\n  receivers: [{name: oncall}]\n", 2, "missing key `type`");
+        let hook = |rest: &str| format!("remediate:\n  hooks:\n  - name: mend\n    match: ['type=drift']\n{rest}");
+        check_after(&hook(""), 3, "mend");
+        let exec = "    exec: {command: [\"/bin/true\"]}\n";
+        check_after(&hook(&format!("{exec}    mode: aply\n")), 6, "unknown value `aply`");
+        check_after(&hook(&format!("{exec}    window: \"at night\"\n")), 6, "bad `window`");
+    }
+
+    #[test]
+    fn a_secret_value_is_not_repeated() {
+        let text = format!("{CLOUDS}desired:\n- name: infra\n  git: {{url: x, password: hunter2}}\n");
+        let complaints = Config::parse(&text, Path::new("/nowhere")).unwrap_err();
+        assert!(!format!("{complaints:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn the_schema_knows_every_section() {
+        let schema = Config::schema();
+        assert!(SECTIONS.iter().all(|section| schema["properties"].get(section).is_some()));
+    }
+}

@@ -10,6 +10,9 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Number, Value};
 use serde_saphyr::Spanned;
 
+/// The hint where there is no better one.
+const SCHEMA: &str = "`driftwarden check --schema` prints what may stand here";
+
 /// A parsed document.
 #[derive(Debug)]
 pub(super) struct Document {
@@ -43,7 +46,7 @@ pub struct Complaint {
 impl Document {
     /// Parses the text. Duplicate keys, alias bombs and everything but one document are refused.
     pub(super) fn parse(text: &str) -> Result<Self, Complaint> {
-        let root: Spanned<Node> = serde_saphyr::from_str(text).map_err(|error| syntax(&error))?;
+        let root: Spanned<Node> = crate::yaml::from_str(text).map_err(|error| syntax(&error))?;
         let mut document = Self { value: Value::Null, positions: BTreeMap::new() };
         document.value = document.note(root, "");
         Ok(document)
@@ -86,6 +89,7 @@ impl Document {
 
     /// Returns a complaint about the value at a pointer.
     pub(super) fn complain(&self, pointer: &str, message: impl Into<String>, hint: Option<String>) -> Complaint {
+        let hint = hint.or_else(|| Some(SCHEMA.to_owned()));
         Complaint { position: self.position(pointer), path: spoken(pointer), message: message.into(), hint }
     }
 
@@ -95,21 +99,21 @@ impl Document {
         serde_path_to_error::deserialize(value).map_err(|error| self.explain(pointer, error))
     }
 
-    /// Returns the pointer, at or below `section`, of the first key or text that stands in backticks in a message:
-    /// the parts quote what is wrong, and need not know where it is written.
+    /// Returns the pointer, at or below `section`, of the last key or text that stands in backticks in a message: the parts
+    /// quote what is wrong, from the outermost name to the innermost, and need not know where it is written.
     pub(super) fn locate(&self, section: &str, message: &str) -> String {
-        let mut quoted = message.split('`').skip(1).step_by(2);
-        let found = quoted.find_map(|word| self.find(section, word));
+        let quoted: Vec<&str> = message.split('`').skip(1).step_by(2).collect();
+        let found = quoted.iter().rev().find_map(|word| self.find(section, word));
         found.unwrap_or_else(|| section.to_owned())
     }
 
+    /// Returns where a word is a key or a text or, failing that, a part of a text.
     fn find(&self, section: &str, word: &str) -> Option<String> {
-        let inside = self.positions.keys().filter(|pointer| pointer.starts_with(section));
-        let says = |pointer: &&String| {
-            let is_key = pointer.rsplit('/').next() == Some(word);
-            is_key || self.value.pointer(pointer).and_then(Value::as_str) == Some(word)
-        };
-        inside.into_iter().find(says).cloned()
+        let inside = || self.positions.keys().filter(|pointer| pointer.starts_with(section));
+        let text = |pointer: &str| self.value.pointer(pointer).and_then(Value::as_str);
+        let is_it = |pointer: &&String| pointer.rsplit('/').next() == Some(word) || text(pointer) == Some(word);
+        let has_it = |pointer: &&String| text(pointer).is_some_and(|text| text.contains(word));
+        inside().find(is_it).or_else(|| inside().find(has_it)).cloned()
     }
 
     /// Returns what serde says of the part at `pointer`.
@@ -149,8 +153,8 @@ fn syntax(error: &serde_saphyr::Error) -> Complaint {
     let line = line.rsplit_once(" at line ").map_or(line, |(what, _)| what);
     let duplicate = line.strip_prefix("duplicate mapping key: ").and_then(|rest| rest.split(',').next());
     let message = duplicate.map_or_else(|| line.to_owned(), |key| format!("duplicate key `{key}`"));
-    let hint = duplicate.map(|_| "keep one of them".to_owned());
-    Complaint { position, path: String::new(), message, hint }
+    let hint = duplicate.map_or("this is not YAML from here on", |_| "keep one of them").to_owned();
+    Complaint { position, path: String::new(), message, hint: Some(hint) }
 }
 
 /// Returns the nearest of the known words, if it is near enough to be meant.
@@ -301,9 +305,9 @@ mod tests {
     #[test]
     fn each_complaint_names_its_line() {
         check("inner:\n  - regoins: [a]\n", 2, 5, "unknown key `regoins`", Some("did you mean `regions`?"));
-        check("inner:\n  - regions:\n      - 1\n", 3, 9, "expected a string", None);
+        check("inner:\n  - regions:\n      - 1\n", 3, 9, "expected a string", Some(SCHEMA));
         check("inner:\n  - {}\n", 2, 5, "missing key `regions`", Some("add `regions:` here"));
-        check("inner: [\n", 1, 8, "unclosed bracket", None);
+        check("inner: [\n", 1, 8, "unclosed bracket", Some("this is not YAML from here on"));
         check("inner: []\ninner: []\n", 2, 1, "duplicate key `inner`", Some("keep one of them"));
     }
 

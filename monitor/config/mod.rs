@@ -20,6 +20,7 @@ use serde_json::{Map, Value};
 
 use crate::collect::{COLLECTORS, CloudConfig};
 use crate::scan::Policy;
+use crate::telemetry::chain;
 use crate::{api, audit, desired, notify, outbox, remediate, rulebook, store, telemetry};
 pub use yaml::{Complaint, Position};
 use yaml::{Document, nearest};
@@ -439,17 +440,6 @@ fn relative_url(url: &str, folder: &Path) -> String {
     // `host:path` is how ssh has always been written.
     let is_path = !url.contains("://") && !url.split('/').next().is_some_and(|first| first.contains(':'));
     if is_path { folder.join(url).display().to_string() } else { url.to_owned() }
-}
-
-/// Returns an error with everything that caused it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

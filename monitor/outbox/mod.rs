@@ -24,8 +24,8 @@ use tokio_util::sync::CancellationToken;
 use crate::notify::Receivers;
 use crate::remediate::{Approvals, Hooks, KillSwitch, Reread};
 use crate::store::{Epoch, Store, StoreError};
-use crate::telemetry::emit;
 use crate::telemetry::events::{InvariantBroken, OutboxCounted, OutboxFailed};
+use crate::telemetry::{chain, emit};
 
 /// How often the store is asked for what has become due.
 const TICK: Duration = Duration::from_secs(1);
@@ -184,16 +184,6 @@ fn tolerated(result: Result<(), StoreError>) -> Result<(), StoreError> {
         }
         other => other,
     }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -12,11 +12,11 @@ use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use tracing::Instrument as _;
 
-use super::{Outbox, chain, tolerated};
+use super::{Outbox, tolerated};
 use crate::notify::{Batch, Notifier, NotifyError, Receivers};
 use crate::store::{Filter, OutboxKind, OutboxRow, StoreError};
-use crate::telemetry::emit;
 use crate::telemetry::events::NotificationEnded;
+use crate::telemetry::{chain, emit};
 
 /// Rows that are looked at in one go.
 const LIMIT: u32 = 500;

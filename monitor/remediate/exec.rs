@@ -20,6 +20,7 @@ use uuid::Uuid;
 use super::Ended;
 use super::config::ExecConfig;
 use crate::secret::{Secret, SecretError};
+use crate::telemetry::chain;
 
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 /// What is kept of each output.
@@ -209,16 +210,6 @@ fn complaint(left: &Left, environment: &[(&str, SecretString)]) -> String {
     let line = text.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default();
     let line: String = line.chars().filter(|c| !c.is_control()).take(LINE_SHOWN).collect();
     if line.is_empty() { left.status.to_string() } else { format!("{}: {line}", left.status) }
-}
-
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

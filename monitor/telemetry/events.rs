@@ -9,8 +9,8 @@ use driftwarden_core::finding::{Finding, Transition};
 use driftwarden_core::resource::{Gap, Scope};
 use jiff::Timestamp;
 
-use super::Event;
 use super::metrics::METRICS;
+use super::{Event, chain};
 
 /// One request to a cloud ended.
 #[derive(Debug)]
@@ -255,12 +255,6 @@ impl Event for RequestFailed<'_> {
     fn record(&self) {
         tracing::error!(error = chain(self.error), "failed to answer a request");
     }
-}
-
-/// Returns the text of an error and of all that caused it.
-fn chain(error: &dyn std::error::Error) -> String {
-    let texts = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
-    texts.collect::<Vec<_>>().join(": ")
 }
 
 /// One attempt to notify ended.

@@ -15,6 +15,12 @@ pub trait Event {
     fn record(&self);
 }
 
+/// Returns an error with everything that caused it, as logs and people get it.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let texts = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
+    texts.collect::<Vec<_>>().join(": ")
+}
+
 /// Records an event.
 pub fn emit(event: &impl Event) {
     event.record();

@@ -7,10 +7,16 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::harness::aws::Checks;
 use crate::harness::aws::Key;
+use crate::harness::aws::Ministack;
+use crate::harness::aws::REGION;
 use crate::harness::daemon::Daemon;
+use crate::harness::estate;
 use crate::harness::estate::Declared;
 use crate::harness::estate::NAMESPACE;
+use crate::harness::git::GitServer;
+use crate::harness::process;
 use crate::harness::world::World;
 use crate::harness::world::environment;
 
@@ -133,4 +139,84 @@ fn plant_unapplied_commits(world: &mut World) -> String {
     world.declared_kubernetes.push(Declared { kind: "Secret", name: "unseen".into(), spec: secret });
     world.commit("bob");
     identifier
+}
+
+/// The buckets of a small account whose reader can lose its key.
+const BUCKETS: [&str; 3] = ["one", "two", "three"];
+
+#[test]
+fn revoked_credentials_open_and_resolve_nothing() {
+    let Some(aws) = Ministack::start(Checks::SignaturesAndPolicies) else { return };
+    let Some(git) = GitServer::start("ci", "secret") else { return };
+    let bucket = |name: &str| json!({"BucketName": name, "VersioningConfiguration": {"Status": "Enabled"}});
+    aws.create(&BUCKETS.map(|name| ("AWS::S3::Bucket", bucket(name))));
+    let declared = BUCKETS.map(|name| {
+        json!({"apiVersion": "driftwarden.dev/v1", "kind": "AWS::S3::Bucket", "metadata": {"name": name},
+            "spec": bucket(name)})
+    });
+    git.commit("ann", "declare", &[("all.yaml", &estate::documents(declared.into_iter()))]);
+    let suspend = |name: &str, status: &str| {
+        let value = json!([{"op": "replace", "path": "/VersioningConfiguration", "value": {"Status": status}}]);
+        aws.update("AWS::S3::Bucket", name, &value);
+    };
+    suspend("one", "Suspended");
+    let reader = aws.user(
+        "reader",
+        &json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": ["cloudformation:List*", "cloudformation:Get*", "cloudformation:Describe*",
+            "sts:GetCallerIdentity"], "Resource": "*"}]}),
+    );
+    let daemon = Daemon::start(&account_config(&aws.url(), &git.url()), &environment(&reader));
+    let open = || open_findings(&daemon);
+    let first = process::eventually("the drift is open", 60, || Some(open()).filter(|open| open.len() == 1));
+    assert_eq!(daemon.scan_json().0, 2);
+
+    aws.revoke("reader", &reader);
+    // What nobody can see any more: the first drift is undone, another is made, a third bucket vanishes.
+    suspend("one", "Enabled");
+    suspend("two", "Suspended");
+    aws.delete("AWS::S3::Bucket", "three");
+    let blind = "driftwarden_gaps{cloud=\"prod\"";
+    process::eventually("the daemon says that it is blind", 60, || daemon.metrics().contains(blind).then_some(()));
+    wait_for_scans(&daemon, 3);
+    assert_eq!(open(), first);
+    let (code, document) = daemon.scan_json();
+    assert_eq!((code, &document["findings"]), (3, &json!([])));
+    let reasons: BTreeSet<_> =
+        gaps(&document, "prod").iter().map(|gap| gap.rsplit(' ').next().unwrap().to_owned()).collect();
+    assert_eq!(reasons, ["denied".to_owned()].into());
+}
+
+fn account_config(aws: &str, git: &str) -> String {
+    format!(
+        r#"
+clouds:
+  - {{name: prod, type: aws, regions: [{REGION}], endpoint: "{aws}", requests_per_second: 1000, every: 1s,
+      kinds: {{include: ["AWS::S3::Bucket", "AWS::SQS::Queue"]}}}}
+desired:
+  - {{name: infra, git: {{url: "{git}", username: ci, password: "${{env:GIT_PASSWORD}}"}}, clouds: [prod]}}
+hold: {{scans: 1, for: 0s}}
+"#
+    )
+}
+
+/// Returns the fingerprints of the open findings.
+fn open_findings(daemon: &Daemon) -> BTreeSet<String> {
+    let answer = daemon.api("/api/v1/findings?limit=1000").json();
+    let list = answer.get("findings").or_else(|| answer.get("items")).cloned().unwrap_or(answer);
+    let open = list.as_array().unwrap().iter().filter(|finding| finding["phase"] == "open");
+    open.map(|finding| finding["fingerprint"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Waits until that many more scans have ended.
+fn wait_for_scans(daemon: &Daemon, more: u64) {
+    let ended = || -> u64 {
+        let text = daemon.metrics();
+        let lines = text.lines().filter(|line| {
+            line.starts_with("driftwarden_scan_duration_seconds_count") && line.contains("stage=\"scan\"")
+        });
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    };
+    let before = ended();
+    process::eventually("more scans", 60, || (ended() >= before + more).then_some(()));
 }

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 /// Arrows point down this table only.
 const LAYERS: &[(&str, &[&str])] = &[
     ("main", &["cli"]),
-    ("cli", &["api", "app", "audit", "collect", "config", "demo", "desired", "rulebook", "scan", "schedule", "store"]),
-    ("demo", &["app", "config", "rulebook"]),
+    ("cli", &["app", "audit", "config", "demo", "ledger", "rulebook", "schedule", "store"]),
+    ("demo", &["app", "rulebook", "schedule", "store"]),
     ("app", &["*"]),
     ("config", &["api", "audit", "collect", "desired", "notify", "outbox", "remediate", "rulebook", "scan", "store"]),
     ("schedule", &["scan", "store"]),
     ("scan", &["collect", "store"]),
     ("outbox", &["store", "notify", "remediate"]),
+    ("ledger", &["audit", "store"]),
     ("api", &["store", "schedule"]),
     ("collect", &[]),
     ("desired", &[]),
@@ -70,7 +71,7 @@ fn parts_use_only_the_layers_below_them() {
     let mut wrong = Vec::new();
     for path in sources("monitor") {
         let part = part(&path);
-        if ["core", "lib"].contains(&part.as_str()) {
+        if ["build", "core", "lib"].contains(&part.as_str()) {
             continue;
         }
         let Some((_, may)) = LAYERS.iter().find(|(name, _)| *name == part) else {
@@ -119,11 +120,22 @@ fn metrics_in(text: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// Returns the name of every metric that is registered, as it is scraped but without `_total`. Read from the source: a
+/// metric without a sample is not scraped at all.
+fn registered() -> BTreeSet<String> {
+    let source = fs::read_to_string(root().join("monitor/telemetry/metrics.rs")).unwrap();
+    let calls = |call: &str, end: &str| -> Vec<String> {
+        let call = format!("r.{call}(\"");
+        let named = source.split(&call).skip(1).filter_map(|rest| rest.split('"').next());
+        named.map(|name| format!("driftwarden_{name}{end}")).collect()
+    };
+    [calls("register", ""), calls("register_with_unit", "_seconds")].concat().into_iter().collect()
+}
+
 #[test]
 fn metrics_named_in_dashboards_and_alerts_exist() {
-    let now = jiff::Timestamp::UNIX_EPOCH;
-    let known = metrics_in(&driftwarden::telemetry::metrics::METRICS.encode(now).unwrap());
-    let known: BTreeSet<&str> = known.iter().map(|name| name.trim_end_matches("_total")).collect();
+    let known = registered();
+    assert!(known.contains("driftwarden_findings") && known.contains("driftwarden_scan_duration_seconds"));
     for folder in ["dashboards", "alerts"] {
         for entry in fs::read_dir(root().join(folder)).unwrap() {
             let path = entry.unwrap().path();

@@ -6,11 +6,11 @@
 use serde_json::Value;
 
 use super::walk::{Place, Step, Walk, is_unresolved};
-use super::{ChangeOp, Flavor, kubernetes, undeclared};
+use super::{ChangeOp, Class, Flavor, kubernetes, undeclared};
 use crate::schema::mark;
 
 /// Lists whose order means something although every item could stand alone: what runs, what is tried first.
-const ORDERED: [&str; 35] = [
+pub(super) const ORDERED: [&str; 35] = [
     "RoutingRules",
     "Command",
     "EntryPoint",
@@ -48,19 +48,14 @@ const ORDERED: [&str; 35] = [
     "DefaultArguments",
 ];
 
-/// Lists of settings of which the service fills in those that nobody gave.
-const BAGS: [(&str, &str); 7] = [
-    ("Key", "Value"),
-    ("OptionName", "Value"),
-    ("Name", "Value"),
-    ("ParameterName", "ParameterValue"),
-    ("ParameterKey", "ParameterValue"),
-    ("key", "value"),
-    ("name", "value"),
-];
+/// Lists of settings of which the service fills in those that nobody gave: pairs of such a name
+pub(super) const BAG_NAMES: [&str; 7] = ["Key", "OptionName", "Name", "ParameterName", "ParameterKey", "key", "name"];
+
+/// and such a value.
+const BAG_VALUES: [&str; 3] = ["Value", "ParameterValue", "value"];
 
 /// Attributes by which items of a list are told apart, the surest first.
-const KEYS: [&str; 30] = [
+pub(super) const KEYS: [&str; 30] = [
     "Id",
     "ID",
     "Sid",
@@ -125,8 +120,9 @@ fn is_ordered(walk: &Walk<'_>, lists: Lists<'_>, at: Place) -> bool {
     }
     match walk.flavor {
         Flavor::Kubernetes => kubernetes::list_keys(walk.name(), lists.0).is_none() && !kubernetes::is_set(walk.name()),
-        Flavor::Other => key_of(lists).is_none(),
-        _ => walk.is_document() || ORDERED.contains(&walk.name()),
+        Flavor::Other => key_of(walk, lists).is_none(),
+        _ if !walk.knows(Class::AnyOrder) => true,
+        _ => walk.is_document() || walk.knowledge.lists(&ORDERED, |word| word == walk.name()),
     }
 }
 
@@ -163,7 +159,7 @@ fn matched<'a>(walk: &mut Walk<'a>, both: (&'a Value, &'a Value), (desired, obse
         }
     }
     let left: Vec<usize> = free.iter().enumerate().filter(|(_, free)| **free).map(|(index, _)| index).collect();
-    leftover(walk, both, (lost, left), at);
+    leftover(walk, both, (lost, left), (at, &keys));
 }
 
 /// How sure one is in a round of matching: the surest pairs are made first.
@@ -226,11 +222,21 @@ fn take(free: &mut [bool], index: usize) {
 }
 
 /// Notes what has no counterpart.
-fn leftover<'a>(walk: &mut Walk<'a>, both: (&'a Value, &'a Value), (lost, left): (Vec<usize>, Vec<usize>), at: Place) {
+fn leftover<'a>(
+    walk: &mut Walk<'a>,
+    both: (&'a Value, &'a Value),
+    (lost, left): (Vec<usize>, Vec<usize>),
+    (at, keys): (Place, &[&'static str]),
+) {
     let (Value::Array(desired), Value::Array(observed)) = both else { return };
     let place = walk.item(at);
-    let lost: Vec<usize> =
-        lost.into_iter().filter(|index| desired.get(*index).is_some_and(|item| !walk.is_void(item, place))).collect();
+    let lost: Vec<usize> = lost
+        .into_iter()
+        .filter(|index| {
+            let repeated = walk.knows(Class::Duplicate) && is_repeated(desired, *index);
+            !repeated && desired.get(*index).is_some_and(|item| !walk.is_void(item, place))
+        })
+        .collect();
     if let (&[index], &[other]) = (lost.as_slice(), left.as_slice())
         && let (Some(item @ Value::Object(_)), Some(found @ Value::Object(_))) =
             (desired.get(index), observed.get(other))
@@ -242,7 +248,7 @@ fn leftover<'a>(walk: &mut Walk<'a>, both: (&'a Value, &'a Value), (lost, left):
         .into_iter()
         .filter(|index| observed.get(*index).is_some_and(|item| !is_declared_elsewhere(walk, item)))
         .collect();
-    let open = is_open(walk, (desired, observed), at);
+    let open = is_open(walk, observed, (at, keys));
     if !lost.is_empty() || (!open && !left.is_empty()) {
         if lost.is_empty() && desired.is_empty() && walk.is_default(both.1, at) {
             return;
@@ -260,10 +266,17 @@ fn leftover<'a>(walk: &mut Walk<'a>, both: (&'a Value, &'a Value), (lost, left):
     }
 }
 
+/// Returns whether an item was declared before: a set holds it once.
+fn is_repeated(desired: &[Value], index: usize) -> bool {
+    let (Some(before), Some(item)) = (desired.get(..index), desired.get(index)) else { return false };
+    before.contains(item)
+}
+
 /// Returns whether another resource is known to have put an item into this list.
 fn is_declared_elsewhere(walk: &Walk<'_>, item: &Value) -> bool {
     let Some(related) = walk.facts.context.related.as_object() else { return false };
     item.is_object()
+        && walk.knows(Class::Sibling)
         && related.iter().filter(|(name, _)| name.starts_with("sibling")).any(|(_, value)| holds(value, item))
 }
 
@@ -279,24 +292,27 @@ fn holds(value: &Value, item: &Value) -> bool {
 ///
 /// Items that have names stand for themselves: one more says nothing about those that are declared, and is listed as
 /// undeclared. A list of values without names is one value.
-fn is_open(walk: &Walk<'_>, (desired, observed): Lists<'_>, at: Place) -> bool {
+fn is_open(walk: &Walk<'_>, observed: &[Value], (at, keys): (Place, &[&'static str])) -> bool {
     if at.whole || walk.is_document() {
         return false;
     }
     let name = walk.name();
-    let named =
-        walk.flavor == Flavor::Aws && key_of((desired, observed)).is_some_and(|key| !SHARED_KEYS.contains(&key));
     at.marks & mark::PARTIAL != 0
-        || (walk.flavor == Flavor::Kubernetes && kubernetes::list_keys(name, observed).is_some())
-        || is_tags(name)
-        || (walk.flavor != Flavor::Kubernetes && !name.contains("nvironment") && (is_bag(observed) || named))
+        || match walk.flavor {
+            Flavor::Kubernetes => kubernetes::list_keys(name, observed).is_some() || is_tags(name),
+            _ if !walk.knows(Class::NamedItem) => false,
+            flavor => {
+                let named =
+                    || flavor == Flavor::Aws && !keys.is_empty() && !keys.iter().any(|k| SHARED_KEYS.contains(k));
+                is_tags(name) || !name.contains("nvironment") && (named() || is_bag(walk, observed))
+            }
+        }
 }
 
-fn is_bag(items: &[Value]) -> bool {
-    BAGS.iter().any(|(name, value)| {
-        items.iter().all(|item| item.get(name).is_some())
-            && items.iter().any(|item| item.get(value).is_some_and(|v| !v.is_object()))
-    })
+fn is_bag(walk: &Walk<'_>, items: &[Value]) -> bool {
+    let has_value = |item: &Value| BAG_VALUES.iter().any(|value| item.get(value).is_some_and(|v| !v.is_object()));
+    walk.knowledge.lists(&BAG_NAMES, |name| items.iter().all(|item| item.get(name).is_some()))
+        && items.iter().any(has_value)
 }
 
 /// Returns whether a list or map of this name holds tags.
@@ -344,7 +360,7 @@ pub(super) fn same_words(left: &Value, right: &Value) -> bool {
 
 /// Returns whether the provider itself put an item into a list of tags.
 fn is_provided(walk: &Walk<'_>, item: &Value) -> bool {
-    walk.flavor == Flavor::Aws && is_tags(walk.name()) && {
+    walk.flavor == Flavor::Aws && is_tags(walk.name()) && walk.knows(Class::ProviderTag) && {
         let key = item.get("Key").or_else(|| item.get("key")).or_else(|| item.get("TagKey")).and_then(Value::as_str);
         key.is_some_and(|key| key.starts_with("aws:"))
     }
@@ -355,30 +371,30 @@ fn keys_of(walk: &Walk<'_>, lists: Lists<'_>) -> Vec<&'static str> {
     if walk.flavor == Flavor::Kubernetes {
         return kubernetes::list_keys(walk.name(), lists.0).map(<[_]>::to_vec).unwrap_or_default();
     }
-    key_of(lists).map(|key| if key == "OptionName" { vec!["Namespace", key] } else { vec![key] }).unwrap_or_default()
+    key_of(walk, lists).map(|key| if key == SPACED { vec!["Namespace", key] } else { vec![key] }).unwrap_or_default()
 }
 
+/// A name that is only one together with its namespace.
+const SPACED: &str = "OptionName";
+
 /// Returns an attribute that every item of both lists has, each with another value.
-fn key_of((desired, observed): Lists<'_>) -> Option<&'static str> {
-    if desired.is_empty() {
-        return None;
-    }
-    KEYS.into_iter().find(|key| is_key(desired, key) && is_key(observed, key))
+fn key_of(walk: &Walk<'_>, (desired, observed): Lists<'_>) -> Option<&'static str> {
+    let first = desired.first()?.as_object()?;
+    walk.knowledge.find(&KEYS, |key| first.contains_key(key) && is_key(desired, key) && is_key(observed, key))
 }
 
 fn is_key(items: &[Value], key: &str) -> bool {
     if items.len() > 400 {
         return false;
     }
-    let value = |item: &Value| -> Option<String> {
-        let found = item.get(key)?;
-        let space = item.get("Namespace").filter(|_| key == "OptionName").and_then(Value::as_str).unwrap_or_default();
-        match found {
-            Value::String(text) => Some(format!("{space}{text}")),
-            Value::Number(number) => Some(number.to_string()),
-            _ => None,
-        }
-    };
-    let mut seen = std::collections::HashSet::with_capacity(items.len());
-    items.iter().all(|item| value(item).is_some_and(|value| seen.insert(value)))
+    let is_plain = |value: &&Value| value.is_string() || value.is_number();
+    items.iter().enumerate().all(|(index, item)| {
+        let Some(value) = item.get(key).filter(is_plain) else { return false };
+        let before = items.get(..index).unwrap_or_default();
+        !before.iter().any(|other| other.get(key) == Some(value) && space(other, key) == space(item, key))
+    })
+}
+
+fn space<'v>(item: &'v Value, key: &str) -> Option<&'v Value> {
+    item.get("Namespace").filter(|_| key == SPACED)
 }

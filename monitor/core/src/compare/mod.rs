@@ -3,7 +3,9 @@
 //! Only what is declared is compared. The answer is one of three, never two: what was not read, is write-only or could
 //! not be resolved is unknown, neither drift nor in sync. What counts as equal is data ([`crate::schema`]).
 
+mod apply;
 mod ignore;
+mod knowledge;
 mod kubernetes;
 mod list;
 mod policy;
@@ -21,8 +23,11 @@ use serde_json::Value;
 use crate::resource::{Depth, Kind};
 use crate::schema::Schema;
 
+pub use apply::apply;
 pub use ignore::Ignore;
+pub use knowledge::{Class, Knowledge, Part};
 pub use sensitive::masked;
+pub use table::Fact;
 
 /// What the world says about a resource besides its own attributes.
 #[derive(Debug, Clone, Default)]
@@ -170,7 +175,13 @@ impl Comparison {
 
 /// Compares what Git declares with what was read.
 pub fn compare(desired: &Value, observed: &Value, facts: Facts<'_>) -> Comparison {
-    walk::Walk::of(facts).run(desired, observed)
+    static WHOLE: Knowledge = Knowledge::WHOLE;
+    compare_knowing(desired, observed, facts, &WHOLE)
+}
+
+/// Compares as if no more were known than `knowledge`: to measure what its parts are worth.
+pub fn compare_knowing(desired: &Value, observed: &Value, facts: Facts<'_>, knowledge: &Knowledge) -> Comparison {
+    walk::Walk::of(facts, knowledge).run(desired, observed)
 }
 
 /// The provider's way of answering, as far as it changes what two values mean to each other.

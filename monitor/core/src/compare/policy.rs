@@ -32,6 +32,25 @@ pub(super) fn same_principal(name: &str, desired: &Value, observed: &Value) -> b
     matches!(name, "Principal" | "NotPrincipal") && is_everybody(desired) && is_everybody(observed)
 }
 
+/// Returns whether two principals may be one origin access identity: S3 keeps it as an ARN when it is given by the number
+/// of its canonical user. Which number belongs to which ARN is not said.
+pub(super) fn may_be_one_user(desired: &Map<String, Value>, observed: &Map<String, Value>) -> bool {
+    let identity = |value: &Value| value.as_str().is_some_and(|arn| arn.contains(":iam::cloudfront:user/"));
+    desired.len() == 1
+        && observed.len() == 1
+        && desired.get("CanonicalUser").is_some_and(Value::is_string)
+        && observed.get("AWS").is_some_and(identity)
+}
+
+/// Returns whether a resource is what API Gateway makes of its own shorthand: `execute-api:/stage/*` of one API.
+pub(super) fn is_shorthand(short: &str, long: &str) -> bool {
+    let Some(path) = short.strip_prefix("execute-api:/") else { return false };
+    let mut parts = long.splitn(6, ':');
+    parts.next() == Some("arn")
+        && parts.nth(1) == Some("execute-api")
+        && parts.nth(2).and_then(|resource| resource.split_once('/')).is_some_and(|(_, rest)| rest == path)
+}
+
 fn is_everybody(value: &Value) -> bool {
     match value {
         Value::String(text) => text == "*",

@@ -3,10 +3,12 @@
 //! Each fold is true of a class of values and asks for the looks of both sides: none is true of one kind only (those are
 //! marks of [`super::table`]), and none may hide a change that somebody could have made.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::walk::{Place, Walk};
-use super::{Flavor, kubernetes, policy, quantity, table, text};
+use super::{Class, Flavor, kubernetes, policy, quantity, table, text};
 use crate::schema::mark;
 
 /// What can be said about two scalars.
@@ -23,11 +25,11 @@ pub(super) enum Judgment {
 /// Says whether two scalars mean the same.
 pub(super) fn judge(walk: &Walk<'_>, (desired, observed): (&Value, &Value), at: Place) -> Judgment {
     let same = desired == observed
-        || canonical(desired, observed)
+        || walk.knows(Class::Canonical) && canonical(desired, observed)
         || (walk.flavor == Flavor::Kubernetes && kubernetes::same_scalar(walk, desired, observed))
         || rounded(desired, observed, at)
-        || same_epoch(desired, observed)
-        || same_epoch(observed, desired);
+        || walk.knows(Class::Epoch) && (same_epoch(desired, observed) || same_epoch(observed, desired))
+        || walk.is_any_port(desired) && walk.is_any_port(observed);
     if same {
         return Judgment::Same;
     }
@@ -42,38 +44,55 @@ fn is_redacted(text: &str) -> bool {
     text.len() >= 3 && text.bytes().all(|b| b == b'*')
 }
 
-fn texts(walk: &Walk<'_>, (left, right): (&str, &str), at: Place) -> Judgment {
-    let name = walk.name();
-    if left.contains("{{resolve:") {
+/// Says whether two texts at a place, the declared one first, mean the same.
+type TextFold = fn(&Walk<'_>, (&str, &str), Place) -> bool;
+
+/// The folds of texts, the cheap ones first.
+const TEXTS: [(Class, TextFold); 17] = [
+    (Class::Blanks, |_, (left, right), _| text::same_but_for_blanks(left, right)),
+    (Class::Pem, |_, (left, right), _| text::same_pem(left, right)),
+    (Class::Decimal, |walk, (left, right), _| text::same_decimal(walk.name(), left, right)),
+    (Class::Network, |_, (left, right), _| text::same_network(left, right)),
+    (Class::Protocol, |walk, (left, right), _| text::same_protocol(walk.name(), left, right)),
+    (Class::Url, |walk, (left, right), _| {
+        text::same_url(|is| walk.knowledge.lists(&text::URLS, |word| is(walk.name(), word)), left, right)
+    }),
+    (Class::Encoded, |_, (left, right), _| text::is_encoded(left, right)),
+    (Class::HeaderCase, |walk, pair, at| same_but_for_case(pair) && is_header(walk, at)),
+    (Class::PlainCase, |walk, pair, at| same_but_for_case(pair) && is_plain(walk, pair.0, at)),
+    (Class::LoweredName, |walk, pair, at| same_but_for_case(pair) && is_lowered(walk, pair.1, at)),
+    (Class::Word, |walk, pair, at| same_but_for_case(pair) && is_word(walk, at, pair)),
+    (Class::Host, |walk, pair, _| same_host(walk, pair)),
+    (Class::Time, |_, (left, right), _| same_time(left, right)),
+    (Class::Span, |_, (left, right), _| same_span(left, right)),
+    (Class::PublicKey, |_, (left, right), _| same_public_key(left, right)),
+    (Class::Version, |walk, (left, right), _| is_version_of(walk.name(), left, right)),
+    (Class::Azure, |walk, (left, right), _| walk.flavor == Flavor::Azure && azure(walk.name(), left, right)),
+];
+
+fn texts(walk: &Walk<'_>, pair: (&str, &str), at: Place) -> Judgment {
+    if pair.0.contains("{{resolve:") {
         return Judgment::Unknown;
     }
-    if is_redacted(right) {
+    if walk.knows(Class::Withheld) && is_redacted(pair.1) {
         return Judgment::Withheld;
     }
-    let same = text::same_but_for_blanks(left, right)
-        || text::same_decimal(name, left, right)
-        || text::same_network(left, right)
-        || text::same_protocol(name, left, right)
-        || text::same_url(name, left, right)
-        || text::is_encoded(left, right)
-        || same_case(walk, (left, right), at)
-        || same_host(walk, left, right)
-        || same_time(left, right)
-        || same_public_key(left, right)
-        || is_version_of(name, left, right)
-        || (at.marks & mark::REDIS_ACL != 0 && without_reset(left).eq(without_reset(right)))
-        || (at.marks & mark::CUSTOM_PREFIX != 0 && right.strip_prefix("custom:") == Some(left));
-    if same {
+    if is_said_by_table(pair, at) || TEXTS.iter().any(|(fold, same)| walk.knows(*fold) && same(walk, pair, at)) {
         Judgment::Same
     } else if walk.flavor == Flavor::Aws {
-        amazon(walk, (left, right), at)
-    } else if (walk.flavor == Flavor::Azure && azure(name, left, right))
-        || (walk.flavor == Flavor::Gcp && google(left, right))
-    {
+        amazon(walk, pair, at)
+    } else if walk.flavor == Flavor::Gcp && walk.knows(Class::Google) && google(pair.0, pair.1) {
         Judgment::Same
     } else {
         Judgment::Different
     }
+}
+
+/// Returns whether the table says that two texts mean the same.
+fn is_said_by_table((left, right): (&str, &str), at: Place) -> bool {
+    at.marks & mark::CASELESS != 0 && left.eq_ignore_ascii_case(right)
+        || at.marks & mark::REDIS_ACL != 0 && without_reset(left).eq(without_reset(right))
+        || at.marks & mark::CUSTOM_PREFIX != 0 && right.strip_prefix("custom:") == Some(left)
 }
 
 /// Returns whether two scalars are the same when written the same way: `"5"` and `5`, `"true"` and `true`.
@@ -122,24 +141,25 @@ fn rounded(desired: &Value, observed: &Value, at: Place) -> bool {
         && matches!((desired.as_i64(), observed.as_i64()), (Some(left), Some(right)) if left >= 0 && right >= 0 && hourly(left, right))
 }
 
-/// Case says nothing in header names, in words of a fixed vocabulary, and where a service keeps names in lower case.
-fn same_case(walk: &Walk<'_>, (left, right): (&str, &str), at: Place) -> bool {
-    if left.len() != right.len() || !left.eq_ignore_ascii_case(right) {
-        return false;
-    }
-    if at.marks & mark::CASELESS != 0 || walk.inside(|name| name.contains("Header")) && at.marks & mark::FREE_FORM == 0
-    {
-        return true;
-    }
+fn same_but_for_case((left, right): (&str, &str)) -> bool {
+    left.len() == right.len() && left.eq_ignore_ascii_case(right)
+}
+
+/// Returns whether a text is the name of a header field.
+fn is_header(walk: &Walk<'_>, at: Place) -> bool {
+    at.marks & mark::FREE_FORM == 0 && walk.inside(|name| name.contains("Header"))
+}
+
+/// Returns whether a text is an action of a policy, a weekly window or a mail address.
+fn is_plain(walk: &Walk<'_>, text: &str, at: Place) -> bool {
     let name = walk.name();
-    if (at.whole && matches!(name, "Action" | "NotAction")) || name.ends_with("Window") || is_address(name, left) {
-        return true;
-    }
-    let lowered = !right.bytes().any(|b| b.is_ascii_uppercase());
-    if lowered && (at.marks & mark::CREATE_ONLY != 0 || is_lowered_name(walk)) {
-        return true;
-    }
-    walk.flavor != Flavor::Kubernetes && walk.flavor != Flavor::Other && is_word(walk, at, left, right)
+    (at.whole && matches!(name, "Action" | "NotAction")) || name.ends_with("Window") || is_address(name, text)
+}
+
+/// Returns whether a text was read as the name that the service keeps in lower case. A name that cannot be changed
+/// was not changed by anybody.
+fn is_lowered(walk: &Walk<'_>, read: &str, at: Place) -> bool {
+    !read.bytes().any(|b| b.is_ascii_uppercase()) && (at.marks & mark::CREATE_ONLY != 0 || is_lowered_name(walk))
 }
 
 /// Returns whether a text is a mail address, which reaches the same person in any case.
@@ -149,14 +169,15 @@ fn is_address(name: &str, text: &str) -> bool {
 
 fn is_lowered_name(walk: &Walk<'_>) -> bool {
     let name = walk.name();
-    table::lowers_names(walk.facts.kind.as_str())
+    let service = walk.facts.kind.as_str().split("::").nth(1);
+    walk.knowledge.lists(&table::LOWERS_NAMES, |word| Some(word) == service)
         && ["Name", "Names", "Identifier", "Identifiers", "Family", "Id", "Ids", "Engine"]
             .iter()
             .any(|end| name.ends_with(end))
 }
 
 /// Returns whether two texts are one word of a fixed vocabulary, which an API takes in any case and gives back in its own.
-fn is_word(walk: &Walk<'_>, at: Place, left: &str, right: &str) -> bool {
+fn is_word(walk: &Walk<'_>, at: Place, (left, right): (&str, &str)) -> bool {
     const FREE: [&str; 17] = [
         "Name",
         "Id",
@@ -182,7 +203,8 @@ fn is_word(walk: &Walk<'_>, at: Place, left: &str, right: &str) -> bool {
         |text: &str| !text.bytes().any(|b| b.is_ascii_lowercase()) || !text.bytes().any(|b| b.is_ascii_uppercase());
     let name = walk.name();
     let first_upper = |text: &str| text.get(1..).is_some_and(|rest| !rest.bytes().any(|b| b.is_ascii_uppercase()));
-    at.marks & mark::FREE_FORM == 0
+    !matches!(walk.flavor, Flavor::Kubernetes | Flavor::Other)
+        && at.marks & mark::FREE_FORM == 0
         && plain(left)
         && (one_case(right) || first_upper(right))
         && (one_case(left) || first_upper(left) || one_case(right))
@@ -192,18 +214,26 @@ fn is_word(walk: &Walk<'_>, at: Place, left: &str, right: &str) -> bool {
         })
 }
 
-/// A host name means the same in any case and with a dot at its end.
-fn same_host(walk: &Walk<'_>, left: &str, right: &str) -> bool {
-    const HOSTS: [&str; 10] =
-        ["DNS", "Dns", "dns", "Domain", "domain", "Host", "host", "Aliases", "CNAME", "AlternativeNames"];
-    let (left, right) = (left.trim_end_matches('.'), right.trim_end_matches('.'));
-    let host = |text: &str| {
-        text.contains('.') && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'*'))
-    };
-    left.eq_ignore_ascii_case(right)
-        && host(left)
-        && (walk.inside(|name| HOSTS.iter().any(|word| name.contains(word)))
-            || walk.facts.kind.as_str().contains("Route53"))
+/// Attributes that hold host names, by a part of their name.
+pub(super) const HOSTS: [&str; 10] =
+    ["DNS", "Dns", "dns", "Domain", "domain", "Host", "host", "Aliases", "CNAME", "AlternativeNames"];
+
+/// A host name means the same in any case, with a dot at its end, and with its star written as a number.
+fn same_host(walk: &Walk<'_>, (left, right): (&str, &str)) -> bool {
+    let (left, right) = (bare_host(left), bare_host(right));
+    left.eq_ignore_ascii_case(&right)
+        && is_host(&left)
+        && (walk.facts.kind.as_str().contains("Route53")
+            || walk.inside(|name| walk.knowledge.lists(&HOSTS, |word| name.contains(word))))
+}
+
+fn bare_host(text: &str) -> Cow<'_, str> {
+    let text = text.trim_end_matches('.');
+    text.strip_prefix("\\052").map_or(Cow::Borrowed(text), |rest| Cow::Owned(format!("*{rest}")))
+}
+
+fn is_host(text: &str) -> bool {
+    text.contains('.') && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'*'))
 }
 
 /// Returns whether two texts are the same moment.
@@ -232,6 +262,33 @@ fn moment(text: &str) -> Option<jiff::Timestamp> {
     text.parse().or_else(|_| format!("{text}Z").parse()).ok()
 }
 
+/// Returns whether two texts are the same span of time: `PT1H` and `PT60M`.
+fn same_span(left: &str, right: &str) -> bool {
+    left != right && matches!((span(left), span(right)), (Some(left), Some(right)) if left == right)
+}
+
+/// Returns the seconds of a span in the notation of ISO 8601. Months and years are of no fixed length.
+fn span(text: &str) -> Option<u64> {
+    let rest = text.strip_prefix('P')?;
+    let (date, time) = rest.split_once('T').unwrap_or((rest, ""));
+    let part = |text: &str, units: &[(char, u64)]| -> Option<u64> {
+        let mut total = 0_u64;
+        let mut rest = text;
+        while !rest.is_empty() {
+            let end = rest.find(|c: char| !c.is_ascii_digit())?;
+            let (number, tail) = rest.split_at_checked(end)?;
+            let unit = tail.chars().next()?;
+            let factor = units.iter().find(|(known, _)| *known == unit)?.1;
+            total = total.checked_add(number.parse::<u64>().ok()?.checked_mul(factor)?)?;
+            rest = tail.get(1..)?;
+        }
+        Some(total)
+    };
+    let days = part(date, &[('W', 604_800), ('D', 86_400)])?;
+    let seconds = part(time, &[('H', 3_600), ('M', 60), ('S', 1)])?;
+    (date.len() + time.len() > 0).then(|| days.saturating_add(seconds))
+}
+
 /// An SSH public key is its type and its bytes; the comment after them is not kept.
 fn same_public_key(left: &str, right: &str) -> bool {
     let known = |text: &str| text.starts_with("ssh-") || text.starts_with("ecdsa-");
@@ -249,6 +306,7 @@ fn is_version_of(name: &str, wanted: &str, found: &str) -> bool {
         return false;
     }
     let moving = wanted.trim_start_matches('$').eq_ignore_ascii_case("latest") || wanted == "$Default";
+    let wanted = wanted.strip_suffix(".x").unwrap_or(wanted);
     let longer = version(wanted) && found.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('.'));
     moving || longer
 }
@@ -260,17 +318,16 @@ fn without_reset(text: &str) -> impl Iterator<Item = &str> {
 
 /// Folds of Amazon's names: an ARN for a name, an alias for a key, an account for its root.
 fn amazon(walk: &Walk<'_>, (left, right): (&str, &str), at: Place) -> Judgment {
-    if let Some(judgment) = key_alias(walk, left, right) {
+    if let Some(judgment) = key_alias(walk, left, right).filter(|_| walk.knows(Class::KeyAlias)) {
         return judgment;
     }
-    let same = names(walk, left, right)
-        || names(walk, right, left)
-        || same_but_for_suffix(left, right)
-        || same_but_for_suffix(right, left)
-        || (at.whole && policy::same_account(left, right));
+    let same = walk.knows(Class::ArnForName) && (names(walk, left, right) || names(walk, right, left))
+        || walk.knows(Class::ArnSuffix) && (same_but_for_suffix(left, right) || same_but_for_suffix(right, left))
+        || at.whole && walk.knows(Class::Principal) && policy::same_account(left, right)
+        || at.whole && walk.knows(Class::ArnForName) && policy::is_shorthand(left, right);
     if same {
         Judgment::Same
-    } else if is_garbled(left, right) {
+    } else if walk.knows(Class::Garbled) && is_garbled(left, right) {
         Judgment::Unknown
     } else {
         Judgment::Different
@@ -298,8 +355,23 @@ fn names(walk: &Walk<'_>, arn: &str, name: &str) -> bool {
             && arn.split(':').nth(2) == name.split(':').nth(2)
             && (account.is_empty() || name.contains("::"));
     }
-    let named = resource == name || resource.strip_suffix(name).is_some_and(|before| before.ends_with(['/', ':']));
-    named || url_names(name, account, resource)
+    let ends = |resource: &str| {
+        resource == name
+            || resource
+                .strip_suffix(name)
+                .is_some_and(|before| before.ends_with(['/', ':']) || (name.starts_with('/') && !before.is_empty()))
+    };
+    ends(resource) || without_letters(arn, resource).is_some_and(ends) || url_names(name, account, resource)
+}
+
+/// Returns the name in a secret's ARN, without the dash and the six letters that the service adds.
+fn without_letters<'a>(arn: &str, resource: &'a str) -> Option<&'a str> {
+    let (name, letters) = resource.rsplit_once('-')?;
+    (arn.split(':').nth(2) == Some("secretsmanager") && is_six_letters(letters)).then_some(name)
+}
+
+fn is_six_letters(text: &str) -> bool {
+    text.len() == 6 && text.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
 /// Returns whether a longer ARN says the same: of a log group with all its streams, of the newest version of a function,
@@ -312,9 +384,7 @@ fn same_but_for_suffix(short: &str, long: &str) -> bool {
     match service {
         Some("logs") => rest == ":*",
         Some("lambda") => rest == ":$LATEST",
-        Some("secretsmanager") => rest
-            .strip_prefix('-')
-            .is_some_and(|added| added.len() == 6 && added.bytes().all(|b| b.is_ascii_alphanumeric())),
+        Some("secretsmanager") => rest.strip_prefix('-').is_some_and(is_six_letters),
         _ => false,
     }
 }

@@ -34,15 +34,35 @@ pub(super) fn same_decimal(name: &str, left: &str, right: &str) -> bool {
         && matches!((decimal(left), decimal(right)), (Some(left), Some(right)) if left == right)
 }
 
-/// Returns whether two texts are one network: `10.0.0.5/16` is `10.0.0.0/16`, `1.2.3.4` is `1.2.3.4/32`.
+/// Returns whether two texts are one network: `1.2.3.4` is `1.2.3.4/32`, and a declared `10.0.0.5/16` is read as
+/// `10.0.0.0/16`. Where the host's part is read back, it is an address and counts.
 pub(super) fn same_network(left: &str, right: &str) -> bool {
     let looks =
         |text: &str| text.len() < 50 && text.bytes().all(|b| b.is_ascii_hexdigit() || matches!(b, b'.' | b':' | b'/'));
-    looks(left) && looks(right) && matches!((network(left), network(right)), (Some(left), Some(right)) if left == right)
+    let same = |left: Network, right: Network| {
+        left == right || (left.width, left.prefix) == (right.width, right.prefix) && left.base() == Some(right.bits)
+    };
+    looks(left)
+        && looks(right)
+        && matches!((network(left), network(right)), (Some(left), Some(right)) if same(left, right))
 }
 
-/// Returns the bits of a network above its host part, its width and its prefix.
-fn network(text: &str) -> Option<(u128, u32, u32)> {
+#[derive(PartialEq, Clone, Copy)]
+struct Network {
+    bits: u128,
+    width: u32,
+    prefix: u32,
+}
+
+impl Network {
+    /// Returns the bits with those of the host at zero.
+    fn base(self) -> Option<u128> {
+        let host = self.width.checked_sub(self.prefix)?;
+        Some(self.bits.checked_shr(host).unwrap_or(0).checked_shl(host).unwrap_or(0))
+    }
+}
+
+fn network(text: &str) -> Option<Network> {
     let (address, prefix) = match text.split_once('/') {
         Some((address, prefix)) => (address, Some(prefix.parse::<u32>().ok()?)),
         None => (text, None),
@@ -52,8 +72,7 @@ fn network(text: &str) -> Option<(u128, u32, u32)> {
         IpAddr::V6(address) => (address.to_bits(), 128),
     };
     let prefix = prefix.unwrap_or(width);
-    let host = width.checked_sub(prefix)?;
-    Some((bits.checked_shr(host).unwrap_or(0), width, prefix))
+    (prefix <= width).then_some(Network { bits, width, prefix })
 }
 
 /// Returns whether two texts are one protocol of the internet: by its name or by its number.
@@ -71,25 +90,50 @@ pub(super) fn same_protocol(name: &str, left: &str, right: &str) -> bool {
 
 /// Returns whether two texts are one address of the web: a slash at the end of a host says nothing, nor does a missing
 /// `https://` where nothing else is possible.
-pub(super) fn same_url(name: &str, left: &str, right: &str) -> bool {
-    const URLS: [&str; 7] = ["Url", "URL", "Uri", "URI", "Issuer", "Endpoint", "Provider"];
+pub(super) fn same_url(is_url: impl Fn(fn(&str, &str) -> bool) -> bool, left: &str, right: &str) -> bool {
     if left.strip_prefix("s3://") == Some(right) || right.strip_prefix("s3://") == Some(left) {
         return true;
-    }
-    if !URLS.iter().any(|word| name.contains(word)) {
-        return false;
     }
     let bare = |text: &str| -> String {
         let rest = text.strip_prefix("https://").unwrap_or(text);
         if rest.matches('/').count() == 1 { rest.trim_end_matches('/').to_owned() } else { rest.to_owned() }
     };
-    (left.starts_with("https://") || right.starts_with("https://")) && bare(left) == bare(right)
+    (left.starts_with("https://") || right.starts_with("https://"))
+        && is_url(|name, word| name.contains(word))
+        && bare(left) == bare(right)
 }
 
-/// Returns whether one text is the other in base 64, as user data is given back.
+/// Attributes that hold addresses of the web, by a part of their name.
+pub(super) const URLS: [&str; 7] = ["Url", "URL", "Uri", "URI", "Issuer", "Endpoint", "Provider"];
+
+/// Returns whether two texts are the same certificate or key, with its lines broken elsewhere.
+pub(super) fn same_pem(left: &str, right: &str) -> bool {
+    let pem = |text: &str| text.trim_start().starts_with("-----BEGIN ");
+    pem(left)
+        && pem(right)
+        && left.split_whitespace().flat_map(str::bytes).eq(right.split_whitespace().flat_map(str::bytes))
+}
+
+/// Returns whether one text is the other with percent signs, as in addresses, or in base 64, as user data is given back.
 pub(super) fn is_encoded(left: &str, right: &str) -> bool {
+    if left.contains('%') != right.contains('%') {
+        let (plain, encoded) = if left.contains('%') { (right, left) } else { (left, right) };
+        return decoded(encoded).is_some_and(|text| text == plain.as_bytes());
+    }
     let (plain, encoded) = if left.len() < right.len() { (left, right) } else { (right, left) };
     plain.len() >= 8 && encoded.len() == plain.len().div_ceil(3) * 4 && base64(plain.as_bytes()) == encoded
+}
+
+/// Returns the bytes of a text in which bytes are written as `%2F`.
+fn decoded(text: &str) -> Option<Vec<u8>> {
+    let mut parts = text.split('%');
+    let mut out = parts.next()?.as_bytes().to_vec();
+    for part in parts {
+        let (digits, rest) = part.split_at_checked(2)?;
+        out.push(u8::from_str_radix(digits, 16).ok()?);
+        out.extend_from_slice(rest.as_bytes());
+    }
+    Some(out)
 }
 
 /// Returns bytes in base 64.
@@ -122,7 +166,8 @@ mod tests {
         check(|a, b| same_decimal("Amount", a, b), "5", "5.00", true);
         check(|a, b| same_decimal("Amount", a, b), "5", "5.01", false);
         check(|a, b| same_decimal("EngineVersion", a, b), "5.0", "5.00", false);
-        check(same_network, "10.0.0.5/16", "10.0.0.0/16", true);
+        assert!(same_network("10.0.0.5/16", "10.0.0.0/16") && !same_network("10.0.0.0/16", "10.0.0.5/16"));
+        check(same_network, "10.0.0.5/16", "10.0.0.6/16", false);
         check(same_network, "2001:DB8::/32", "2001:db8:0::/32", true);
         check(same_network, "1.2.3.4", "1.2.3.4/32", true);
         check(same_network, "10.0.0.0/16", "10.0.0.0/17", false);
@@ -130,9 +175,18 @@ mod tests {
         check(same_network, "0.0.0.0/0", "::/0", false);
         check(|a, b| same_protocol("IpProtocol", a, b), "tcp", "6", true);
         check(|a, b| same_protocol("IpProtocol", a, b), "tcp", "17", false);
-        check(|a, b| same_url("Url", a, b), "https://a.b", "a.b/", true);
-        check(|a, b| same_url("Url", a, b), "https://a.b/c", "https://a.b/c/", false);
-        check(|a, b| same_url("Name", a, b), "https://a.b", "a.b", false);
+        check(|a, b| same_url(|_| true, a, b), "https://a.b", "a.b/", true);
+        check(|a, b| same_url(|_| true, a, b), "https://a.b/c", "https://a.b/c/", false);
+        check(|a, b| same_url(|_| false, a, b), "https://a.b", "a.b", false);
         check(is_encoded, "#!/bin/sh\necho", &base64(b"#!/bin/sh\necho"), true);
+        check(is_encoded, "{\"a\": 1}", "%7B%22a%22%3A%201%7D", true);
+        check(is_encoded, "50% of it", "50 of it", false);
+        check(
+            same_pem,
+            "-----BEGIN X-----\nab\ncd\n-----END X-----",
+            "-----BEGIN X-----\nabcd\n-----END X-----\n",
+            true,
+        );
+        check(same_pem, "-----BEGIN X-----\nab", "-----BEGIN X-----\nac", false);
     }
 }

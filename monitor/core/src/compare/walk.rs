@@ -6,8 +6,8 @@
 use serde_json::{Map, Value};
 
 use super::{
-    Change, ChangeOp, Comparison, Facts, Flavor, Unknown, kubernetes, list, policy, scalar, sensitive, table,
-    undeclared,
+    Change, ChangeOp, Class, Comparison, Facts, Flavor, Knowledge, Unknown, kubernetes, list, policy, scalar,
+    sensitive, table, undeclared,
 };
 use crate::resource::Depth;
 use crate::schema::{Spot, Tree, mark};
@@ -39,6 +39,7 @@ type Pair<'a> = (&'a Map<String, Value>, &'a Map<String, Value>);
 pub(super) struct Walk<'a> {
     pub(super) facts: Facts<'a>,
     pub(super) flavor: Flavor,
+    pub(super) knowledge: &'a Knowledge,
     schema: &'a Tree,
     table: &'a Tree,
     pub(super) path: Vec<Step<'a>>,
@@ -52,12 +53,13 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn of(facts: Facts<'a>) -> Self {
+    pub(super) fn of(facts: Facts<'a>, knowledge: &'a Knowledge) -> Self {
         Self {
             facts,
             flavor: Flavor::of(facts.kind.as_str()),
+            knowledge,
             schema: facts.schema.tree(),
-            table: table::of(facts.kind.as_str()),
+            table: knowledge.table(facts.kind.as_str()),
             path: Vec::with_capacity(16),
             owners: Vec::with_capacity(16),
             probing: 0,
@@ -90,7 +92,7 @@ impl<'a> Walk<'a> {
 
     /// Returns whether a document inside a text means the same; everything in it counts if it is `whole`.
     pub(super) fn same_document(&self, desired: &Value, observed: &Value, whole: bool) -> bool {
-        let mut inner = Walk::of(self.facts);
+        let mut inner = Walk::of(self.facts, self.knowledge);
         inner.probing = 1;
         inner.document = true;
         inner.value(desired, observed, Place { whole, ..Place::default() });
@@ -118,6 +120,11 @@ impl<'a> Walk<'a> {
     pub(super) fn is_default(&self, value: &Value, at: Place) -> bool {
         let known = [self.schema.default_of(at.schema), self.table.default_of(at.table)];
         known.into_iter().flatten().any(|default| default == value || scalar::canonical(default, value))
+    }
+
+    /// Returns whether a class of values is known.
+    pub(super) fn knows(&self, fold: Class) -> bool {
+        self.knowledge.has(fold)
     }
 
     /// Returns the name of the attribute at hand, or of the list that the item at hand is in.
@@ -208,6 +215,9 @@ impl<'a> Walk<'a> {
     }
 
     fn object(&mut self, desired: &'a Map<String, Value>, observed: &'a Map<String, Value>, at: Place) {
+        if at.whole && self.knows(Class::Principal) && policy::may_be_one_user(desired, observed) {
+            return self.unknown("unresolved");
+        }
         let at = Place { whole: at.whole || policy::is_document(desired), ..at };
         self.owners.push((desired, observed));
         for (name, value) in desired {
@@ -242,6 +252,7 @@ impl<'a> Walk<'a> {
             let declared = |key: &String| self.owners.last().is_some_and(|(desired, _)| desired.contains_key(key));
             let other = |key: &&String| {
                 self.flavor == Flavor::Aws
+                    && self.knows(Class::Respelled)
                     && at.marks & mark::FREE_FORM == 0
                     && key.eq_ignore_ascii_case(name)
                     && !declared(key)
@@ -299,14 +310,16 @@ impl<'a> Walk<'a> {
         }
         match (desired, observed) {
             (Value::Array(items), other) if !other.is_array() => match items.as_slice() {
-                [only] if !other.is_object() || only.is_object() => {
+                [only] if self.knows(Class::Single) && (!other.is_object() || only.is_object()) => {
                     let place = self.item(at);
                     self.below(Step::Item(0), |walk| walk.value(only, other, place));
                 }
                 _ => self.documents(desired, observed, at),
             },
             (other, Value::Array(items)) => match items.as_slice() {
-                [only] if !other.is_object() || only.is_object() => self.value(other, only, at),
+                [only] if self.knows(Class::Single) && (!other.is_object() || only.is_object()) => {
+                    self.value(other, only, at);
+                }
                 _ => self.documents(desired, observed, at),
             },
             (Value::Object(_), _) | (_, Value::Object(_)) => self.documents(desired, observed, at),
@@ -325,25 +338,24 @@ impl<'a> Walk<'a> {
 
     /// Compares two values one of which may be a document written as text.
     fn documents(&mut self, desired: &'a Value, observed: &'a Value, at: Place) {
-        if at.whole && policy::same_principal(self.name(), desired, observed) {
-            return;
+        let same = at.whole && self.knows(Class::Principal) && policy::same_principal(self.name(), desired, observed)
+            || self.knows(Class::CommaList) && list::same_words(desired, observed)
+            || self.knows(Class::TagShape) && list::is_tags(self.name()) && list::same_tags(desired, observed)
+            || self.knows(Class::Document) && self.same_texts(desired, observed, at);
+        if !same {
+            self.report(ChangeOp::Changed, (desired, observed), at);
         }
-        if list::same_words(desired, observed) {
-            return;
-        }
-        if list::is_tags(self.name()) && list::same_tags(desired, observed) {
-            return;
-        }
+    }
+
+    /// Returns whether two values, one of which at least is a document written as text, mean the same.
+    fn same_texts(&self, desired: &Value, observed: &Value, at: Place) -> bool {
         let parsed = (scalar::document(desired), scalar::document(observed));
         let whole = at.marks & mark::PARTIAL == 0;
-        let same = match &parsed {
+        match &parsed {
             (Some(left), Some(right)) => self.same_document(left, right, whole),
             (Some(left), None) if !observed.is_string() => self.same_document(left, observed, whole),
             (None, Some(right)) if !desired.is_string() => self.same_document(desired, right, whole),
             _ => false,
-        };
-        if !same {
-            self.report(ChangeOp::Changed, (desired, observed), at);
         }
     }
 
@@ -357,9 +369,12 @@ impl<'a> Walk<'a> {
         }
         match desired {
             _ if is_empty(desired) || at.marks & mark::READ_ONLY != 0 || self.is_default(desired, at) => {}
+            _ if self.is_any_port(desired) => {}
             _ if is_unresolved(desired) => self.unknown("unresolved"),
             _ if at.marks & mark::WRITE_ONLY != 0 => self.unknown("write_only"),
-            _ if self.facts.depth == Depth::Listed || at.marks & mark::NOT_READ != 0 => self.unknown("not_read"),
+            _ if self.facts.depth == Depth::Listed || at.marks & mark::NOT_READ != 0 || self.is_instruction() => {
+                self.unknown("not_read");
+            }
             Value::Object(map) => {
                 for (name, value) in map {
                     let place = self.named(at, name);
@@ -387,7 +402,8 @@ impl<'a> Walk<'a> {
         const UNREADABLE: u32 = mark::READ_ONLY | mark::WRITE_ONLY | mark::NOT_READ;
         let unreadable = self.facts.depth == Depth::Listed || at.marks & UNREADABLE != 0;
         let off = undeclared::is_silent(desired) && self.is_default(desired, at);
-        if unreadable || off || is_empty(desired) || is_unresolved(desired) {
+        let said_once = self.is_instruction() || self.is_any_port(desired);
+        if unreadable || off || said_once || is_empty(desired) || is_unresolved(desired) {
             return false;
         }
         match desired {
@@ -398,8 +414,26 @@ impl<'a> Walk<'a> {
                 lost
             }),
             Value::Array(items) => items.iter().any(|value| self.is_lost_below(value, self.item(at))),
-            _ => self.flavor == Flavor::Kubernetes || !sensitive::is_secret_name(self.name()),
+            _ if self.flavor == Flavor::Kubernetes || !self.knows(Class::HiddenSecret) => true,
+            _ => !sensitive::is_secret_name(self.name()),
         }
+    }
+
+    /// Returns whether the attribute at hand only says how to carry out an operation, so that nothing is kept of it.
+    fn is_instruction(&self) -> bool {
+        self.flavor == Flavor::Aws
+            && self.knows(Class::Instruction)
+            && self.knowledge.lists(&table::INSTRUCTIONS, |word| word == self.name())
+    }
+
+    /// Returns whether a value is a port of a rule for every protocol, where it says nothing.
+    pub(super) fn is_any_port(&self, value: &Value) -> bool {
+        const WHATEVER: [i64; 3] = [-1, 0, 65_535];
+        let every = |rule: &Map<String, Value>| rule.get("IpProtocol").is_some_and(|p| p == "-1" || p == -1);
+        matches!(self.name(), "FromPort" | "ToPort")
+            && self.knows(Class::AnyPort)
+            && value.as_i64().is_some_and(|port| WHATEVER.contains(&port))
+            && self.owners.last().is_some_and(|(rule, _)| every(rule))
     }
 
     /// Notes a difference at the place at hand.

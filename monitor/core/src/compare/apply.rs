@@ -1,0 +1,93 @@
+//! What a change means: the observed value with every change made good is as declared.
+//!
+//! Nothing here talks to a cloud; hooks mend. This is the definition that a comparison is held to.
+
+use serde_json::{Map, Value};
+
+use super::{Change, ChangeOp};
+use crate::schema::unescaped;
+
+/// Returns `observed` with what `changes` name put back as `desired` has it.
+///
+/// Items of lists are named as they stand in `desired`, so a list in which anything changed is put back whole.
+pub fn apply(changes: &[Change], desired: &Value, observed: &Value) -> Value {
+    let mut mended = observed.clone();
+    for change in changes {
+        let steps: Vec<String> = change.path.split('/').skip(1).map(unescaped).collect();
+        let (steps, wanted) = within(&steps, desired);
+        match wanted {
+            Some(value) => put(&mut mended, steps, value),
+            None if change.op == ChangeOp::Added => take(&mut mended, steps),
+            None => {}
+        }
+    }
+    mended
+}
+
+/// Returns the way to a value up to the first list on it, and what is declared there.
+fn within<'a, 'v>(steps: &'a [String], desired: &'v Value) -> (&'a [String], Option<&'v Value>) {
+    let mut at = desired;
+    for (depth, step) in steps.iter().enumerate() {
+        match at {
+            Value::Array(_) => return (steps.get(..depth).unwrap_or_default(), Some(at)),
+            Value::Object(map) => match map.get(step) {
+                Some(value) if !value.is_null() => at = value,
+                _ => return (steps, None),
+            },
+            _ => return (steps, None),
+        }
+    }
+    (steps, Some(at))
+}
+
+fn put(mended: &mut Value, steps: &[String], value: &Value) {
+    let mut at = mended;
+    for step in steps {
+        if !at.is_object() {
+            *at = Value::Object(Map::new());
+        }
+        let Value::Object(map) = at else { return };
+        at = map.entry(step.clone()).or_insert(Value::Null);
+    }
+    *at = value.clone();
+}
+
+fn take(mended: &mut Value, steps: &[String]) {
+    let Some((last, way)) = steps.split_last() else { return };
+    let mut at = mended;
+    for step in way {
+        let next = match at {
+            Value::Object(map) => map.get_mut(step),
+            Value::Array(items) => step.parse::<usize>().ok().and_then(|index| items.get_mut(index)),
+            _ => None,
+        };
+        let Some(next) = next else { return };
+        at = next;
+    }
+    if let Value::Object(map) = at {
+        map.remove(last);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn check(path: &str, op: ChangeOp, expected: &Value) {
+        let desired = json!({"a": {"b": 1}, "list": [{"x": 1}, {"x": 2}]});
+        let observed = json!({"a": {"b": 2, "more": 3}, "list": [{"x": 2}, {"x": 7}]});
+        let change =
+            Change { path: path.to_owned(), op, desired: Value::Null, observed: Value::Null, sensitive: false };
+        assert_eq!(&apply(&[change], &desired, &observed), expected, "{path}");
+    }
+
+    #[test]
+    fn a_change_is_made_good_where_it_is() {
+        let list = json!([{"x": 2}, {"x": 7}]);
+        check("/a/b", ChangeOp::Changed, &json!({"a": {"b": 1, "more": 3}, "list": list}));
+        check("/a/more", ChangeOp::Added, &json!({"a": {"b": 2}, "list": list}));
+        check("/list/0/x", ChangeOp::Changed, &json!({"a": {"b": 2, "more": 3}, "list": [{"x": 1}, {"x": 2}]}));
+    }
+}

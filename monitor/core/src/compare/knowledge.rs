@@ -1,0 +1,228 @@
+//! What a comparison knows besides the two values, in parts that can be taken away.
+//!
+//! In operation everything is known. Parts are taken away only to measure what each of them is worth: a part that one
+//! kind alone needs was found by reading that kind, and says how much would be missing on a kind nobody has read.
+
+use super::table::{self, Fact};
+use crate::schema::Tree;
+
+/// A class of values that look different and mean the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Class {
+    /// Numbers and truth values written as text.
+    Canonical,
+    /// A moment as a count of seconds.
+    Epoch,
+    /// Line ends, blanks at the end, blanks in schedules.
+    Blanks,
+    /// Certificates and keys between `BEGIN` and `END`, whatever their line breaks.
+    Pem,
+    /// Decimal numbers with zeros at their end.
+    Decimal,
+    /// Addresses and networks of the internet.
+    Network,
+    /// Protocols by name or by number.
+    Protocol,
+    /// Addresses of the web.
+    Url,
+    /// Text in base 64, or with percent signs.
+    Encoded,
+    /// Names of header fields, in any case.
+    HeaderCase,
+    /// Actions of policies, weekly windows and mail addresses, in any case.
+    PlainCase,
+    /// Names that the service keeps in lower case.
+    LoweredName,
+    /// Words of a fixed vocabulary, in any case.
+    Word,
+    /// Host names, in any case and with a dot at their end.
+    Host,
+    /// Moments written with or without zone and fraction.
+    Time,
+    /// Spans of time in the notation of ISO 8601.
+    Span,
+    /// SSH public keys with their comments.
+    PublicKey,
+    /// A version and the shorter one that stands for it.
+    Version,
+    /// A key and its alias.
+    KeyAlias,
+    /// A name for an ARN.
+    ArnForName,
+    /// An ARN with what the service adds at its end.
+    ArnSuffix,
+    /// An account and the ARN of its root; everybody; an origin access identity.
+    Principal,
+    /// Letters that templates cannot carry.
+    Garbled,
+    /// Stars in place of a value.
+    Withheld,
+    /// Identifiers and places of Azure.
+    Azure,
+    /// Names and spans of Google Cloud.
+    Google,
+    /// Names of attributes in another case.
+    Respelled,
+    /// One item in place of a list of one.
+    Single,
+    /// Documents written as text.
+    Document,
+    /// A list of words with commas between them.
+    CommaList,
+    /// Tags as a list of pairs and as a map.
+    TagShape,
+    /// Tags that the provider adds.
+    ProviderTag,
+    /// More items beside those that have names.
+    NamedItem,
+    /// Items that other resources declare.
+    Sibling,
+    /// Lists whose order is not said to mean anything.
+    AnyOrder,
+    /// The same item twice.
+    Duplicate,
+    /// A secret that is not given back.
+    HiddenSecret,
+    /// What was only said to carry out an operation.
+    Instruction,
+    /// Ports of a rule for every protocol.
+    AnyPort,
+}
+
+impl Class {
+    /// Every class.
+    pub const ALL: [Self; 39] = [
+        Self::Canonical,
+        Self::Epoch,
+        Self::Blanks,
+        Self::Pem,
+        Self::Decimal,
+        Self::Network,
+        Self::Protocol,
+        Self::Url,
+        Self::Encoded,
+        Self::HeaderCase,
+        Self::PlainCase,
+        Self::LoweredName,
+        Self::Word,
+        Self::Host,
+        Self::Time,
+        Self::Span,
+        Self::PublicKey,
+        Self::Version,
+        Self::KeyAlias,
+        Self::ArnForName,
+        Self::ArnSuffix,
+        Self::Principal,
+        Self::Garbled,
+        Self::Withheld,
+        Self::Azure,
+        Self::Google,
+        Self::Respelled,
+        Self::Single,
+        Self::Document,
+        Self::CommaList,
+        Self::TagShape,
+        Self::ProviderTag,
+        Self::NamedItem,
+        Self::Sibling,
+        Self::AnyOrder,
+        Self::Duplicate,
+        Self::HiddenSecret,
+        Self::Instruction,
+        Self::AnyPort,
+    ];
+
+    const fn bit(self) -> u64 {
+        1 << self as u64
+    }
+}
+
+/// Something that can be taken away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// A class of values.
+    Class(Class),
+    /// One word of the lists by which folds know where they hold.
+    Word(&'static str),
+    /// A line of the table.
+    Fact(Fact),
+}
+
+/// What a comparison knows.
+#[derive(Debug)]
+pub struct Knowledge {
+    hidden: u64,
+    word: Option<&'static str>,
+    table: Table,
+}
+
+#[derive(Debug)]
+enum Table {
+    Whole,
+    Nothing,
+    Lacking(Tree),
+}
+
+impl Knowledge {
+    /// Everything.
+    pub const WHOLE: Self = Self { hidden: 0, word: None, table: Table::Whole };
+    /// Classes of values, and nothing about a single kind but its provider's schema.
+    pub const CLASSES: Self = Self { hidden: 0, word: None, table: Table::Nothing };
+    /// The provider's schema and nothing else.
+    pub const SCHEMA: Self = Self { hidden: u64::MAX, word: None, table: Table::Nothing };
+
+    /// Returns everything but one part.
+    pub fn without(part: Part) -> Self {
+        match part {
+            Part::Class(class) => Self { hidden: class.bit(), ..Self::WHOLE },
+            Part::Word(word) => Self { word: Some(word), ..Self::WHOLE },
+            Part::Fact(fact) => Self { table: Table::Lacking(table::without(fact)), ..Self::WHOLE },
+        }
+    }
+
+    /// Returns the lines of the table about a kind.
+    pub fn facts(kind: &str) -> impl Iterator<Item = Part> {
+        table::facts().filter(move |fact| fact.kind == kind).map(Part::Fact)
+    }
+
+    /// Returns the words by which folds know where they hold.
+    pub fn words() -> impl Iterator<Item = Part> {
+        let lists: [&[&'static str]; 7] = [
+            &super::scalar::HOSTS,
+            &super::text::URLS,
+            &super::list::KEYS,
+            &super::list::ORDERED,
+            &super::list::BAG_NAMES,
+            &table::LOWERS_NAMES,
+            &table::INSTRUCTIONS,
+        ];
+        lists.into_iter().flatten().copied().map(Part::Word)
+    }
+
+    pub(super) const fn has(&self, class: Class) -> bool {
+        self.hidden & class.bit() == 0
+    }
+
+    /// Returns whether any word of a list is meant, of those that are known.
+    pub(super) fn lists(&self, words: &'static [&'static str], is: impl Fn(&'static str) -> bool) -> bool {
+        self.find(words, is).is_some()
+    }
+
+    /// Returns the first word of a list that is meant, of those that are known.
+    pub(super) fn find(
+        &self,
+        words: &'static [&'static str],
+        is: impl Fn(&'static str) -> bool,
+    ) -> Option<&'static str> {
+        words.iter().copied().find(|word| is(word) && self.word != Some(*word))
+    }
+
+    pub(super) fn table(&self, kind: &str) -> &Tree {
+        match &self.table {
+            Table::Whole => table::of(kind),
+            Table::Nothing => table::nothing(),
+            Table::Lacking(tree) => tree,
+        }
+    }
+}

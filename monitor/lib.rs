@@ -25,6 +25,7 @@ pub mod remediate;
 pub mod rulebook;
 pub mod scan;
 pub mod schedule;
+pub mod schemas;
 pub mod secret;
 pub mod store;
 pub mod telemetry;

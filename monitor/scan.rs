@@ -3,7 +3,6 @@
 //! [`scan`] is the whole of it. What can fail leaves a gap or an error; what decides is in the core crate and cannot.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
@@ -17,7 +16,7 @@ use driftwarden_core::finding::{
 use driftwarden_core::priority::{self, Weights};
 use driftwarden_core::resource::{Gap, Kind, Scope, Touched};
 use driftwarden_core::rule::RuleSet;
-use driftwarden_core::schema::Schema;
+use driftwarden_core::schema::Schemas;
 use driftwarden_core::snapshot::{ItemText, Lens, Look, Sights, Snapshot};
 use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
@@ -78,7 +77,7 @@ pub struct Pass<'a> {
     /// What is checked.
     pub rules: &'a RuleSet,
     /// What counts as equal.
-    pub schemas: &'a (dyn Fn(&Kind) -> Arc<Schema> + Sync),
+    pub schemas: &'a Schemas,
     /// How findings are judged.
     pub policy: &'a Policy,
     /// Key of the digests of sensitive values.

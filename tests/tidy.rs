@@ -14,6 +14,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("config", &["api", "audit", "collect", "desired", "notify", "outbox", "remediate", "rulebook", "scan", "store"]),
     ("schedule", &["scan", "store"]),
     ("scan", &["collect", "store"]),
+    ("schemas", &["collect", "store"]),
     ("outbox", &["store", "notify", "remediate"]),
     ("ledger", &["audit", "store"]),
     ("api", &["store", "schedule"]),

@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::sources::{self, Asked};
-use super::{Plan, Shared, schema_of};
+use super::{Plan, Shared};
 use crate::audit::{Audit, Record};
 use crate::collect::{self, Collector};
 use crate::config::Config;
@@ -23,6 +23,7 @@ use crate::ledger::Ledger;
 use crate::outbox::{self, Outbox, Peers};
 use crate::remediate::{self, Answer, Approval, Approvals, Reread};
 use crate::schedule;
+use crate::schemas::Asker;
 use crate::store::{self, Store};
 
 /// Returns the key of the digests of sensitive values: made once, kept beside the database, so that the same secret looks
@@ -152,11 +153,12 @@ async fn reread(
     (finding, collector): (&Finding, &dyn Collector),
     asked: Asked,
 ) -> remediate::Reading {
+    let schemas = shared.schemas.known(Asker { scope: &finding.scope, collector }, &asked.kinds());
     let lens = Lens {
         scope: &finding.scope,
         expected: &asked.expected,
         rules: &plan.rules,
-        schemas: &schema_of,
+        schemas: &schemas,
         mask: &shared.mask,
     };
     let evidence = &finding.evidence;

@@ -10,11 +10,12 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::Barrier;
 
 use super::sources::{self, GitPast, InForce};
-use super::{Cloud, Plan, Shared, schema_of};
+use super::{Cloud, Plan, Shared};
 use crate::collect::{CollectError, Collector, Read, Reading, Sink, Wanted};
 use crate::config::Config;
 use crate::scan::{self, Confirm, Pass, Report};
 use crate::schedule::{self, Activation, Turns};
+use crate::schemas::{Asker, Registry};
 use crate::store::Revision;
 use crate::telemetry::emit;
 use crate::telemetry::events::ScanFailed;
@@ -86,6 +87,8 @@ async fn scan_scope(shared: &Shared, plan: &Plan, scope: &Scope, collector: &dyn
     let memory = shared.memory(scope);
     let mut memory = memory.lock().await;
     let asked = sources::asked(&plan.sources, scope, collector).await;
+    let (asker, kinds) = (Asker { scope, collector }, asked.kinds());
+    let schemas = shared.schemas.of(asker, &kinds).await;
     let history = GitPast { sources: &plan.sources, expected: Arc::clone(&asked.expected), collector };
     let pass = Pass {
         scope,
@@ -94,13 +97,15 @@ async fn scan_scope(shared: &Shared, plan: &Plan, scope: &Scope, collector: &dyn
         revisions: asked.revisions,
         history: &history,
         rules: &plan.rules,
-        schemas: &schema_of,
+        schemas: &schemas,
         policy: &plan.config.policy,
         mask: &shared.mask,
         clock: schedule::now,
     };
     scan::scan(&pass, &mut memory, &*shared.store, shared.epoch).await?;
     shared.outbox.wake();
+    // After the scan: what is old is still good, and waiting for it is not.
+    shared.schemas.renew(asker, &kinds).await;
     Ok(())
 }
 
@@ -178,6 +183,7 @@ pub async fn scan_once(
     }
     // Digests are only compared within one output.
     let mask = super::adapters::fresh_key()?;
+    let registry = Registry::forgetful(schedule::now);
     let mut passes = Vec::new();
     for cloud in plan.clouds.iter().filter(|cloud| only.is_empty() || only.contains(&cloud.name)) {
         let readers = match cloud.collector.scopes().await {
@@ -190,7 +196,7 @@ pub async fn scan_once(
         };
         let mut looks = Vec::new();
         for reader in readers {
-            looks.push(look_once(&plan, reader, &mask, progress));
+            looks.push(look_once(&plan, reader, (&registry, &mask), progress));
         }
         passes.extend(stream::iter(looks).buffered(SCOPES_AT_ONCE).collect::<Vec<_>>().await);
     }
@@ -200,10 +206,11 @@ pub async fn scan_once(
 async fn look_once(
     plan: &Plan,
     (scope, collector): Reader,
-    mask: &MaskKey,
+    (registry, mask): (&Registry, &MaskKey),
     progress: &(dyn Fn(&Scope) + Sync),
 ) -> OnePass {
     let asked = sources::asked(&plan.sources, &scope, &*collector).await;
+    let schemas = registry.of(Asker { scope: &scope, collector: &*collector }, &asked.kinds()).await;
     let history = GitPast { sources: &plan.sources, expected: Arc::clone(&asked.expected), collector: &*collector };
     let pass = Pass {
         scope: &scope,
@@ -212,7 +219,7 @@ async fn look_once(
         revisions: asked.revisions,
         history: &history,
         rules: &plan.rules,
-        schemas: &schema_of,
+        schemas: &schemas,
         policy: &plan.config.policy,
         mask,
         clock: schedule::now,

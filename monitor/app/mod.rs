@@ -18,9 +18,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use driftwarden_core::compare::MaskKey;
-use driftwarden_core::resource::{Kind, Scope};
+use driftwarden_core::resource::Scope;
 use driftwarden_core::rule::RuleSet;
-use driftwarden_core::schema::Schema;
 use driftwarden_core::snapshot::Snapshot;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
@@ -35,6 +34,7 @@ use crate::config::Config;
 use crate::outbox::Outbox;
 use crate::rulebook;
 use crate::schedule::{self, Activation};
+use crate::schemas::Registry;
 use crate::store::{self, Epoch, Store};
 use crate::telemetry::emit;
 use crate::telemetry::events::ConfigReloaded;
@@ -64,6 +64,7 @@ struct Shared {
     memories: Mutex<BTreeMap<Scope, Arc<tokio::sync::Mutex<Snapshot>>>>,
     /// When the last scan of each cloud was saved.
     saved: Mutex<BTreeMap<String, Timestamp>>,
+    schemas: Registry,
     mask: MaskKey,
     tasks: TaskTracker,
 }
@@ -199,6 +200,7 @@ impl Shared {
                 outbox_config,
                 adapters::peers(Weak::clone(shared), audit),
             )),
+            schemas: Registry::remembering(Arc::clone(&store), epoch, schedule::now),
             store,
             epoch,
             plan: ArcSwap::from_pointee(plan),
@@ -287,12 +289,6 @@ impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared").field("path", &self.path).finish_non_exhaustive()
     }
-}
-
-/// Returns what counts as equal for a kind.
-fn schema_of(kind: &Kind) -> Arc<Schema> {
-    let _ = kind;
-    Arc::new(Schema::default())
 }
 
 /// Contacts everything that a configuration names, and says of each what it found or what is wrong.

@@ -8,7 +8,7 @@ use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
 use driftwarden_core::expected::{Expected, Unmanaged};
 use driftwarden_core::finding::Evidence;
-use driftwarden_core::resource::{Desired, Origin, ResourceId, Scope, Touched};
+use driftwarden_core::resource::{Desired, Kind, Origin, ResourceId, Scope, Touched};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
@@ -145,6 +145,13 @@ fn check(source: &Source, current: &DesiredSet, next: &DesiredSet, fast_forward:
 pub(super) struct Asked {
     pub(super) expected: Arc<Expected>,
     pub(super) revisions: Vec<Revision>,
+}
+
+impl Asked {
+    /// Returns every kind that is asked for.
+    pub(super) fn kinds(&self) -> Vec<Kind> {
+        self.expected.kinds().map(|(kind, _)| kind.clone()).collect()
+    }
 }
 
 /// Returns what the sources ask for in a scope.

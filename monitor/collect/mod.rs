@@ -8,8 +8,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use driftwarden_core::resource::{Depth, Gap, GapReason, Kind, Provider, ResourceId, Scope};
+use driftwarden_core::schema::Schema;
 use jiff::SignedDuration;
-use schemars::{JsonSchema, Schema, SchemaGenerator};
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -36,7 +37,7 @@ pub struct CollectorType {
     /// Returns the configuration that a value (without its `type`) says.
     pub parse: fn(&Value) -> Result<Arc<dyn CloudConfig>, ParseError>,
     /// Returns the JSON schema of the configuration.
-    pub schema: fn(&mut SchemaGenerator) -> Schema,
+    pub schema: fn(&mut SchemaGenerator) -> schemars::Schema,
 }
 
 /// What does not fit, and where.
@@ -112,6 +113,24 @@ pub enum Reading {
     Absent,
 }
 
+/// Where and how long what a provider states of a kind holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Validity {
+    /// Where: what is read once holds in every scope of the same realm.
+    pub realm: Arc<str>,
+    /// How long.
+    pub life: SignedDuration,
+}
+
+/// What a provider states of one kind.
+#[derive(Debug)]
+pub struct Described {
+    /// Which kind.
+    pub kind: Kind,
+    /// What counts as equal for it, or why that is not known.
+    pub schema: Result<Schema, CollectError>,
+}
+
 /// Why something could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum CollectError {
@@ -161,6 +180,15 @@ pub trait Collector: Send + Sync {
 
     /// Reads one resource exactly and freshly, to confirm a suspicion.
     async fn read(&self, id: &ResourceId) -> Result<Reading, CollectError>;
+
+    /// Returns where and how long what the provider states of a kind holds, or nothing if it states nothing of it.
+    fn validity(&self, _scope: &Scope, _kind: &Kind) -> Option<Validity> {
+        None
+    }
+
+    /// Asks the provider what counts as equal for each of these kinds and tells `sink`, kind by kind. Only asked of kinds
+    /// that have a [`Validity`].
+    async fn describe(&self, _scope: &Scope, _kinds: &[Kind], _sink: mpsc::Sender<Described>) {}
 
     /// Returns what CloudFormation knows of a stack, for clouds that have stacks.
     async fn stack(&self, _scope: &Scope, _stack: &str) -> Result<Option<Stack>, CollectError> {

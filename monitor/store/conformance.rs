@@ -8,12 +8,13 @@ use driftwarden_core::finding::{
     Actor, Cause, DriftKind, Evidence, Finding, Fingerprint, Phase, Severity, Step, Subject, Transition,
 };
 use driftwarden_core::resource::{GapReason, Kind, Origin, Provider, Scope, Touched};
+use driftwarden_core::schema::Schema;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use super::{
     AuditRow, Committed, Config, Filter, IntentFilter, IntentState, NewIntent, OutboxKind, Outcome, Revision,
-    ScanRecord, Store, StoreError, Unit, UnitGap,
+    ScanRecord, SchemaRow, Store, StoreError, Unit, UnitGap,
 };
 
 /// Where a store can be opened again and again; gone when dropped.
@@ -36,7 +37,8 @@ macro_rules! suite {
             a_late_epoch_writes_nothing, a_generation_never_goes_back, a_generation_ends_once,
             findings_are_filtered_and_paged, the_outbox_keeps_until_sent, a_dead_letter_is_counted,
             the_same_waiting_action_is_kept_once, a_hook_is_intended_once, an_intent_is_concluded_once,
-            what_is_old_is_forgotten, the_audit_chain_has_no_holes, a_scan_is_saved_whole_or_not_at_all
+            what_is_old_is_forgotten, the_audit_chain_has_no_holes, a_scan_is_saved_whole_or_not_at_all,
+            a_schema_is_kept_until_a_newer_one_is_read
         }
     };
     ($place:path; $($fact:ident),+) => {
@@ -237,6 +239,7 @@ pub(super) async fn a_late_epoch_writes_nothing(place: Place) {
         store.intend(old, &intent("reapply", 2)).await.err(),
         store.conclude(old, id, outcome).await.err(),
         store.prune(old, at(999)).await.err(),
+        store.save_schemas(old, &[]).await.err(),
     ];
     for error in refused {
         assert!(matches!(error, Some(StoreError::Stale { .. })), "{error:?}");
@@ -426,4 +429,34 @@ pub(super) async fn a_scan_is_saved_whole_or_not_at_all(place: Place) {
     assert_eq!(store.finding(fresh.finding.fingerprint).await.unwrap(), None);
     assert_eq!(store.last_scans(9).await.unwrap().len(), 1);
     assert_eq!(store.outbox_counts().await.unwrap().pending[0], (OutboxKind::Notify, 0));
+}
+
+pub(super) async fn a_schema_is_kept_until_a_newer_one_is_read(place: Place) {
+    let store = place.open().await;
+    let epoch = store.take_lead("a", at(0)).await.unwrap();
+    let schema = Schema {
+        read_only: vec!["/Arn".to_owned()],
+        write_only: vec!["/Password".to_owned()],
+        create_only: vec!["/Name".to_owned()],
+        defaults: [("/A~1b/*/c".to_owned(), json!({"d": [1.5, null]}))].into(),
+        unordered: vec!["/Rules".to_owned()],
+        free_form: vec!["/Labels".to_owned()],
+        ..Schema::default()
+    };
+    let row = |realm: &str, kind: &str, read_at| SchemaRow {
+        realm: realm.into(),
+        kind: kind.into(),
+        schema: Arc::new(schema.clone()),
+        version: 1,
+        read_at,
+    };
+    let old = [row("aws", "AWS::S3::Bucket", at(0)), row("aws", "AWS::KMS::Key", at(0)), row("shop", "Pod", at(0))];
+    store.save_schemas(epoch, &old).await.unwrap();
+    let newer = SchemaRow { schema: Arc::default(), version: 2, ..row("aws", "AWS::S3::Bucket", at(9)) };
+    store.save_schemas(epoch, std::slice::from_ref(&newer)).await.unwrap();
+    drop(store);
+    let store = place.open().await;
+    assert_eq!(store.schemas("aws").await.unwrap(), [old[1].clone(), newer]);
+    assert_eq!(store.schemas("shop").await.unwrap(), old[2..]);
+    assert_eq!(store.schemas("nowhere").await.unwrap(), []);
 }

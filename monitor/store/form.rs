@@ -9,6 +9,7 @@ use driftwarden_core::compare::{Change, ChangeOp};
 use driftwarden_core::decide::{Action, Notice, Status};
 use driftwarden_core::finding::{Actor, Cause, DriftKind, Evidence, Finding, Fingerprint, Phase, Severity, Subject};
 use driftwarden_core::resource::{GapReason, Kind, Origin, Scope, Touched};
+use driftwarden_core::schema::{Compiled, Schema};
 use jiff::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -67,6 +68,32 @@ impl Form for Scope {
         let ScopeForm { cloud, provider, account, region } = written;
         let provider = provider.parse().map_err(|_| format!("unknown word `{provider}`"))?;
         Ok(Self { cloud, provider, account, region })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+pub(super) struct SchemaForm {
+    read_only: Vec<String>,
+    write_only: Vec<String>,
+    create_only: Vec<String>,
+    defaults: BTreeMap<String, Value>,
+    unordered: Vec<String>,
+    free_form: Vec<String>,
+}
+
+impl Form for Schema {
+    type Written = SchemaForm;
+    const WHAT: &'static str = "schema";
+
+    fn written(&self) -> SchemaForm {
+        let Self { read_only, write_only, create_only, defaults, unordered, free_form, compiled: _ } = self.clone();
+        SchemaForm { read_only, write_only, create_only, defaults, unordered, free_form }
+    }
+
+    fn read(written: SchemaForm) -> Result<Self, String> {
+        let SchemaForm { read_only, write_only, create_only, defaults, unordered, free_form } = written;
+        let compiled = Compiled::default();
+        Ok(Self { read_only, write_only, create_only, defaults, unordered, free_form, compiled })
     }
 }
 

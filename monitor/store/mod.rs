@@ -16,6 +16,7 @@ use async_trait::async_trait;
 use driftwarden_core::decide::Action;
 use driftwarden_core::finding::{Finding, Fingerprint, Phase, Severity, Step};
 use driftwarden_core::resource::{GapReason, Kind, ResourceId, Scope};
+use driftwarden_core::schema::Schema;
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -381,6 +382,21 @@ pub struct IntentFilter {
     pub since: Option<Timestamp>,
 }
 
+/// What a provider states of one kind, as it was read last.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SchemaRow {
+    /// Where it holds.
+    pub realm: Arc<str>,
+    /// The kind.
+    pub kind: Kind,
+    /// What counts as equal for it.
+    pub schema: Arc<Schema>,
+    /// Version of the code that read it.
+    pub version: u32,
+    /// When it was read.
+    pub read_at: Timestamp,
+}
+
 /// One record of the audit chain as it is kept: a store neither makes nor checks hashes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AuditRow {
@@ -447,6 +463,12 @@ pub trait Store: fmt::Debug + Send + Sync {
 
     /// Forgets scans, history and sent actions that ended before `before`. Findings and intents are kept.
     async fn prune(&self, epoch: Epoch, before: Timestamp) -> Result<(), StoreError>;
+
+    /// Keeps schemas, each instead of the one that was kept for its realm and kind before.
+    async fn save_schemas(&self, epoch: Epoch, rows: &[SchemaRow]) -> Result<(), StoreError>;
+
+    /// Returns every schema that is kept for a realm, sorted by kind.
+    async fn schemas(&self, realm: &str) -> Result<Vec<SchemaRow>, StoreError>;
 
     /// Appends records to the audit chain, all or nothing; refused unless they continue it without a hole.
     async fn audit_append(&self, rows: &[AuditRow]) -> Result<(), StoreError>;

@@ -7,6 +7,7 @@
 use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,7 +22,7 @@ use sqlx::{ConnectOptions, Connection, QueryBuilder, Row, Sqlite as Db, SqliteCo
 use super::form::{from_text, to_text};
 use super::{
     AuditRow, Committed, Epoch, Filter, HistoryRow, Intent, IntentFilter, IntentId, IntentState, NewIntent,
-    OutboxCounts, OutboxKind, OutboxRow, Outcome, ScanRecord, ScanSummary, ScopeState, Store, StoreError,
+    OutboxCounts, OutboxKind, OutboxRow, Outcome, ScanRecord, ScanSummary, SchemaRow, ScopeState, Store, StoreError,
 };
 
 /// `DWdn`, in the header of every database of this program.
@@ -79,6 +80,10 @@ const PRUNE: [&str; 3] = [
     "DELETE FROM history WHERE at < $1",
     "DELETE FROM outbox WHERE state = 'sent' AND done_at < $1",
 ];
+const SAVE_SCHEMA: &str = "INSERT INTO schemas (realm, kind, version, read_at, body) VALUES ($1, $2, $3, $4, $5)
+    ON CONFLICT (realm, kind) DO UPDATE SET version = excluded.version, read_at = excluded.read_at,
+        body = excluded.body";
+const SCHEMAS: &str = "SELECT realm, kind, version, read_at, body FROM schemas WHERE realm = $1 ORDER BY kind";
 const AUDIT_APPEND: &str = "INSERT INTO audit (seq, at, body, prev, hash) VALUES ($1, $2, $3, $4, $5)";
 const AUDIT_ROWS: &str = "SELECT seq, at, body, prev, hash FROM audit WHERE seq >= $1 ORDER BY seq LIMIT $2";
 const AUDIT_LAST: &str = "SELECT seq, at, body, prev, hash FROM audit ORDER BY seq DESC LIMIT 1";
@@ -356,6 +361,16 @@ fn intent(row: &SqliteRow) -> Result<Intent, StoreError> {
         state: IntentState::parse(state).ok_or_else(|| invalid("state", state))?,
         detail: column(row, "detail")?,
         concluded_at: column::<Option<i64>>(row, "concluded_at")?.map(time).transpose()?,
+    })
+}
+
+fn schema_row(row: &SqliteRow) -> Result<SchemaRow, StoreError> {
+    Ok(SchemaRow {
+        realm: column::<&str>(row, "realm")?.into(),
+        kind: column::<&str>(row, "kind")?.into(),
+        schema: Arc::new(from_text(column(row, "body")?)?),
+        version: number(column(row, "version")?)?,
+        read_at: time(column(row, "read_at")?)?,
     })
 }
 
@@ -703,6 +718,21 @@ impl Store for Sqlite {
             query.execute(&mut *tx).await.map_err(failed("forget what is old"))?;
         }
         tx.commit().await.map_err(failed("commit"))
+    }
+
+    async fn save_schemas(&self, epoch: Epoch, rows: &[SchemaRow]) -> Result<(), StoreError> {
+        let mut tx = self.begin(epoch).await?;
+        for SchemaRow { realm, kind, schema, version, read_at } in rows {
+            let query = sqlx::query(SAVE_SCHEMA).bind(&**realm).bind(kind.as_str()).bind(i64::from(*version));
+            let query = query.bind(nanos(*read_at)).bind(to_text(&**schema)?);
+            query.execute(&mut *tx).await.map_err(failed("save a schema"))?;
+        }
+        tx.commit().await.map_err(failed("commit schemas"))
+    }
+
+    async fn schemas(&self, realm: &str) -> Result<Vec<SchemaRow>, StoreError> {
+        let rows = sqlx::query(SCHEMAS).bind(realm).fetch_all(&self.readers).await;
+        rows.map_err(failed("read schemas"))?.iter().map(schema_row).collect()
     }
 
     async fn audit_append(&self, rows: &[AuditRow]) -> Result<(), StoreError> {

@@ -6,7 +6,7 @@
 use std::fmt::Display;
 
 use driftwarden_core::finding::{Finding, Transition};
-use driftwarden_core::resource::{Gap, Scope};
+use driftwarden_core::resource::{Gap, Kind, Scope};
 use jiff::Timestamp;
 
 use super::metrics::METRICS;
@@ -57,6 +57,57 @@ impl Event for GapFound<'_> {
     fn record(&self) {
         let kind = self.gap.kind.as_ref().map_or("*", |kind| kind.as_str());
         tracing::warn!(scope = %self.scope, kind, reason = %self.gap.reason, detail = self.gap.detail, "failed to read a kind to the end");
+    }
+}
+
+/// A provider was asked for the schema of a kind.
+#[derive(Debug)]
+pub struct SchemaAnswered<'a> {
+    /// Name of the configured cloud.
+    pub cloud: &'a str,
+    /// The kind.
+    pub kind: &'a Kind,
+    /// `read`, or the reason why not.
+    pub result: &'static str,
+}
+
+impl Event for SchemaAnswered<'_> {
+    fn record(&self) {
+        METRICS.schema_read(self.cloud, self.result);
+        tracing::debug!(cloud = self.cloud, kind = %self.kind, result = self.result, "asked for a schema");
+    }
+}
+
+/// Schemas could not be had; the last ones that were read, if any, stay in force.
+#[derive(Debug)]
+pub struct SchemasLacked<'a> {
+    /// Where they were asked for.
+    pub scope: &'a Scope,
+    /// Of how many kinds.
+    pub kinds: usize,
+    /// One of them.
+    pub kind: &'a Kind,
+    /// Why that one could not be had.
+    pub why: &'a str,
+}
+
+impl Event for SchemasLacked<'_> {
+    fn record(&self) {
+        let Self { scope, kinds, kind, why } = self;
+        tracing::warn!(%scope, kinds, example = %kind, error = why, "failed to read schemas; without them, more may be told than matters");
+    }
+}
+
+/// Schemas could not be kept, or what was kept could not be read; they are asked for again.
+#[derive(Debug)]
+pub struct SchemasUnsaved<'a> {
+    /// Why.
+    pub error: &'a dyn std::error::Error,
+}
+
+impl Event for SchemasUnsaved<'_> {
+    fn record(&self) {
+        tracing::warn!(error = chain(self.error), "failed to keep schemas; they are asked for again after a restart");
     }
 }
 

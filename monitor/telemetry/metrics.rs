@@ -42,6 +42,7 @@ macro_rules! labels {
 labels!(ServiceLabels { cloud, service });
 labels!(RequestLabels { cloud, service, code });
 labels!(CloudLabels { cloud });
+labels!(ResultLabels { cloud, result });
 labels!(StageLabels { cloud, stage });
 labels!(ScopeLabels { cloud, scope });
 labels!(ManagedLabels { cloud, scope, managed });
@@ -139,6 +140,7 @@ pub struct Metrics {
         Family<CloudLabels, HistogramWithExemplars<TraceLabels>, fn() -> HistogramWithExemplars<TraceLabels>>,
     cloud_requests: Family<RequestLabels, Counter>,
     cloud_throttles: Family<ServiceLabels, Counter>,
+    schema_reads: Family<ResultLabels, Counter>,
     desired_fetched: Family<SourceLabels, Float>,
     desired_info: Family<RevisionLabels, Gauge>,
     config_reload_successful: Gauge,
@@ -182,6 +184,7 @@ impl Metrics {
             detection_delay: Family::new_with_constructor(delay_buckets),
             cloud_requests: Family::default(),
             cloud_throttles: Family::default(),
+            schema_reads: Family::default(),
             desired_fetched: Family::default(),
             desired_info: Family::default(),
             config_reload_successful: Gauge::default(),
@@ -218,6 +221,7 @@ impl Metrics {
         r.register_with_unit("detection_delay", help, Unit::Seconds, self.detection_delay.clone());
         r.register("cloud_requests", "Requests to clouds", self.cloud_requests.clone());
         r.register("cloud_throttles", "Answers that asked to slow down", self.cloud_throttles.clone());
+        r.register("schema_reads", "Schemas asked of providers, by what became of it", self.schema_reads.clone());
         let help = "When desired state was last fetched";
         r.register_with_unit("desired_last_fetch_timestamp", help, Unit::Seconds, self.desired_fetched.clone());
         r.register("desired_info", "Revision of the desired state in force", self.desired_info.clone());
@@ -260,6 +264,10 @@ impl Metrics {
 
     pub(super) fn cloud_throttle(&self, cloud: &str, service: &str) {
         self.cloud_throttles.get_or_create_owned(&ServiceLabels::of(cloud, service)).inc();
+    }
+
+    pub(super) fn schema_read(&self, cloud: &str, result: &str) {
+        self.schema_reads.get_or_create_owned(&ResultLabels::of(cloud, result)).inc();
     }
 
     pub(super) fn findings_moved(&self, cloud: &str, opened: u64, resolved: u64) {

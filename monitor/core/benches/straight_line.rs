@@ -9,14 +9,13 @@
 #![expect(clippy::disallowed_methods, reason = "a benchmark measures time")]
 
 use std::hint::black_box;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use driftwarden_core::compare::MaskKey;
 use driftwarden_core::expected::{Expected, Unmanaged};
 use driftwarden_core::resource::{Depth, Desired, Kind, Labels, Origin, Provider, Scope};
 use driftwarden_core::rule::RuleSet;
-use driftwarden_core::schema::Schema;
+use driftwarden_core::schema::Schemas;
 use driftwarden_core::snapshot::{ItemText, Lens, Look, Sights, Snapshot};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -134,8 +133,7 @@ fn main() {
     let expected = expected();
     let scope = Scope { cloud: "bench".into(), provider: Provider::Aws, account: "1".into(), region: "r".into() };
     let (rules, mask) = (RuleSet::default(), MaskKey::new([7; 32]));
-    let schema = Arc::new(Schema::default());
-    let schemas = |_: &Kind| Arc::clone(&schema);
+    let schemas = Schemas::default();
     let lens = Lens { scope: &scope, expected: &expected, rules: &rules, schemas: &schemas, mask: &mask };
 
     let held = held(lens);

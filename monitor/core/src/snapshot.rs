@@ -1,7 +1,7 @@
 //! One look at a scope, and what is remembered of it: hashes.
 //!
-//! A resource that reads byte for byte as it did in the last look, under the same declarations, rules and normalizer,
-//! costs one hash and one look-up. No tree of values is kept.
+//! A resource that reads byte for byte as it did in the last look, under the same declarations, rules, schema and
+//! normalizer, costs one hash and one look-up. No tree of values is kept.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::ownership;
 use crate::priority::drift_severity;
 use crate::resource::{Depth, Desired, Gap, GapReason, Kind, Labels, Resource, ResourceId, Scope};
 use crate::rule::{self, Rule, RuleSet, Verdict};
-use crate::schema::Schema;
+use crate::schema::{Schema, Schemas};
 
 /// What the last looks at a scope left behind.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ pub struct Snapshot {
 
 #[derive(Debug, Default)]
 struct Shelf {
-    /// Digest of the declarations, rules and normalizer under which the assessments were made.
+    /// Digest of the declarations, rules, schema and normalizer under which the assessments were made.
     basis: [u8; 16],
     resources: HashMap<Box<str>, Seen>,
 }
@@ -45,6 +45,9 @@ struct Seen {
 }
 
 const UNDECLARED: u32 = u32::MAX;
+
+/// Ends the message about a change that a schema might have explained.
+const WITHOUT_SCHEMA: &str = "; compared without the provider's own schema of the kind, which could not be read";
 
 /// Stands for a kind in a gap of what Git asks for.
 const DESIRED_STATE: &str = "(desired state)";
@@ -88,8 +91,8 @@ pub struct Lens<'a> {
     pub expected: &'a Expected,
     /// What is checked.
     pub rules: &'a RuleSet,
-    /// Returns what counts as equal for a kind.
-    pub schemas: &'a (dyn Fn(&Kind) -> Arc<Schema> + Sync),
+    /// What counts as equal.
+    pub schemas: &'a Schemas,
     /// Key of the digests of sensitive values.
     pub mask: &'a MaskKey,
 }
@@ -117,6 +120,7 @@ impl Lens<'_> {
         hasher.update(&self.rules.hash());
         hasher.update(&self.expected.kind(kind).map(crate::expected::ExpectedKind::hash).unwrap_or_default());
         hasher.update(&[u8::from(self.expected.reports_unmanaged(kind))]);
+        hasher.update(&self.schemas.of(kind).hash());
         let mut basis = [0; 16];
         hasher.finalize_xof().fill(&mut basis);
         basis
@@ -180,10 +184,10 @@ impl Lens<'_> {
             return Ok(is_missing.then(|| suspicion.clone()));
         };
         let item = ItemText { name: &id.name, text, depth: Depth::Full };
-        let shown = self.show(&id.kind, &(self.schemas)(&id.kind), item)?;
+        let shown = self.show(&id.kind, self.schemas.of(&id.kind), item)?;
         let desired = shown.declared.and_then(|at| self.expected.kind(&id.kind)?.item(at));
         let mut evidence = Vec::new();
-        Self::testify(id, &shown.assessment, desired, &mut evidence);
+        self.testify(id, &shown.assessment, desired, &mut evidence);
         Ok(evidence.into_iter().find(|evidence| evidence.subject == suspicion.subject))
     }
 
@@ -193,11 +197,11 @@ impl Lens<'_> {
         normalize::normalize(self.scope.provider, &id.kind, &mut attributes);
         let labels = normalize::labels(self.scope.provider, &attributes);
         let resource = Resource { id: id.clone(), labels, attributes, depth: Depth::Full };
-        self.compare(desired, &resource, &(self.schemas)(&id.kind)).changes.is_empty()
+        self.compare(desired, &resource, self.schemas.of(&id.kind)).changes.is_empty()
     }
 
     /// Adds the evidence that an assessment holds.
-    fn testify(id: &ResourceId, seen: &Assessment, desired: Option<&Desired>, into: &mut Vec<Evidence>) {
+    fn testify(&self, id: &ResourceId, seen: &Assessment, desired: Option<&Desired>, into: &mut Vec<Evidence>) {
         let evidence = |subject, severity, message, cause| Evidence {
             resource: id.clone(),
             subject,
@@ -215,7 +219,8 @@ impl Lens<'_> {
         }
         if !seen.comparison.changes.is_empty() {
             let changes = seen.comparison.changes.clone();
-            let message = changed_message(id, &changes);
+            let caveat = if self.schemas.lacks(&id.kind) { WITHOUT_SCHEMA } else { "" };
+            let message = changed_message(id, &changes) + caveat;
             into.push(Evidence { changes, ..drift(DriftKind::Changed, message) });
         }
         for (rule, severity, verdict) in &seen.verdicts {
@@ -314,7 +319,7 @@ impl<'a> Look<'a> {
             shelf.resources.clear();
         }
         let declared = self.lens.expected.kind(kind).map_or(0, |expected| expected.items().len());
-        let schema = (self.lens.schemas)(kind);
+        let schema = Arc::clone(self.lens.schemas.of(kind));
         let progress = Progress { schema, is_complete: false, resources: 0, managed: 0, matched: vec![None; declared] };
         self.progress.insert(kind.clone(), progress);
     }
@@ -353,6 +358,9 @@ impl<'a> Look<'a> {
             sights.kinds.insert(kind.clone(), progress.resources);
             sights.resources += progress.resources;
             sights.managed += progress.managed;
+            if progress.managed > 0 && self.lens.schemas.lacks(kind) {
+                sights.without_schema.insert(kind.clone());
+            }
             let is_complete = progress.is_complete && !sights.is_blind && !sights.incomplete.contains(kind);
             if is_complete {
                 let forgotten = self.forget_absent(kind);
@@ -440,7 +448,7 @@ impl<'a> Look<'a> {
             };
             let id = self.lens.scope.id(kind, name);
             let desired = usize::try_from(seen.declared).ok().and_then(|at| self.lens.expected.kind(kind)?.item(at));
-            Lens::testify(&id, assessment, desired, &mut sights.evidence);
+            self.lens.testify(&id, assessment, desired, &mut sights.evidence);
             note_unknown(&id, assessment, &mut sights.unknown);
         }
     }
@@ -539,6 +547,8 @@ pub struct Sights {
     pub resources: usize,
     /// How many of them Git declares.
     pub managed: usize,
+    /// Kinds that were compared without their provider's own schema, because it could not be had.
+    pub without_schema: BTreeSet<Kind>,
     is_blind: bool,
     is_desired_known: bool,
     incomplete: BTreeSet<Kind>,
@@ -613,11 +623,14 @@ mod tests {
 
     /// Looks once at `items` (name and text) and returns the sights.
     fn look(snapshot: &mut Snapshot, items: &[(&str, &str)], end: &End) -> Sights {
+        look_by(&Schemas::default(), snapshot, items, end)
+    }
+
+    fn look_by(schemas: &Schemas, snapshot: &mut Snapshot, items: &[(&str, &str)], end: &End) -> Sights {
         let declared = vec![bucket("a", json!({"V": 1})), bucket("b", json!({"V": 1}))];
         let expected = Expected::new(declared, Some(Unmanaged::DeclaredKinds));
         let (scope, rules, mask) = (scope(), RuleSet::default(), MaskKey::new([0; 32]));
-        let schemas = |_: &Kind| Arc::new(Schema::default());
-        let lens = Lens { scope: &scope, expected: &expected, rules: &rules, schemas: &schemas, mask: &mask };
+        let lens = Lens { scope: &scope, expected: &expected, rules: &rules, schemas, mask: &mask };
         let mut look = Look::begin(lens, snapshot);
         let kind = Kind::from(KIND);
         look.take(&kind, items.iter().map(|(name, text)| ItemText { name, text, depth: Depth::Full }));
@@ -663,6 +676,33 @@ mod tests {
         assert_eq!(words(&first), "c:unmanaged");
         assert_eq!(first.evidence, second.evidence);
         assert_eq!((second.resources, second.managed), (3, 2));
+    }
+
+    #[test]
+    fn what_is_unchanged_is_compared_anew_under_another_schema() {
+        let schemas = |value: i32| {
+            let schema = Schema { defaults: [("/V".to_owned(), json!(value))].into(), ..Schema::default() };
+            Schemas::new([(KIND.into(), Arc::new(schema))].into(), BTreeSet::new())
+        };
+        let (items, mut snapshot) = ([("a", "{}"), ("b", r#"{"V":1}"#)], Snapshot::default());
+        let mut check = |schemas: &Schemas, expected: &str| {
+            assert_eq!(words(&look_by(schemas, &mut snapshot, &items, &End::Complete)), expected);
+        };
+        check(&Schemas::default(), "a:changed");
+        check(&schemas(1), "");
+        check(&schemas(2), "a:changed");
+    }
+
+    #[test]
+    fn what_is_compared_without_its_schema_says_so() {
+        let lacking = Schemas::new(BTreeMap::new(), [KIND.into()].into());
+        let items = [("a", r#"{"V":2}"#), ("b", r#"{"V":1}"#)];
+        let sights = look_by(&lacking, &mut Snapshot::default(), &items, &End::Complete);
+        assert!(sights.evidence[0].message.ends_with(WITHOUT_SCHEMA), "{}", sights.evidence[0].message);
+        assert_eq!(sights.without_schema, [KIND.into()].into());
+        let sights = look(&mut Snapshot::default(), &items, &End::Complete);
+        assert!(!sights.evidence[0].message.contains("schema"));
+        assert_eq!(sights.without_schema, [].into());
     }
 
     #[test]

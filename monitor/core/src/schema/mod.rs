@@ -2,9 +2,41 @@
 //!
 //! A schema only states facts; what they mean for a comparison is decided in [`crate::compare`].
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, OnceLock};
+
 use serde_json::Value;
-use std::collections::BTreeMap;
-use std::sync::OnceLock;
+
+use crate::resource::Kind;
+
+/// Version of what is made of providers' schemas: what an older one made is read anew.
+pub const VERSION: u32 = 1;
+
+/// What counts as equal for the kinds of a scope. The schema of a kind of which nothing is known is empty.
+#[derive(Debug, Clone, Default)]
+pub struct Schemas {
+    known: BTreeMap<Kind, Arc<Schema>>,
+    lacking: BTreeSet<Kind>,
+    nothing: Arc<Schema>,
+}
+
+impl Schemas {
+    /// Returns the schemas of these kinds. Their provider states one for those in `lacking` too, and it could not be had.
+    pub fn new(known: BTreeMap<Kind, Arc<Schema>>, lacking: BTreeSet<Kind>) -> Self {
+        Self { known, lacking, nothing: Arc::default() }
+    }
+
+    /// Returns what counts as equal for a kind.
+    pub fn of(&self, kind: &Kind) -> &Arc<Schema> {
+        self.known.get(kind).unwrap_or(&self.nothing)
+    }
+
+    /// Returns whether the provider states a schema of the kind that could not be had: what is compared without it may
+    /// differ in what means nothing.
+    pub fn lacks(&self, kind: &Kind) -> bool {
+        self.lacking.contains(kind)
+    }
+}
 
 /// Facts about a kind's attributes, as RFC 6901 pointers with `*` for "each item".
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -32,6 +64,29 @@ impl Schema {
         self.compiled.0.get_or_init(|| self.build())
     }
 
+    /// Returns a digest of everything that is stated.
+    pub fn hash(&self) -> [u8; 32] {
+        let Self { read_only, write_only, create_only, defaults, unordered, free_form, compiled: _ } = self;
+        let mut hasher = blake3::Hasher::new();
+        for (name, pointers) in [
+            ("read_only", read_only),
+            ("write_only", write_only),
+            ("create_only", create_only),
+            ("unordered", unordered),
+            ("free_form", free_form),
+        ] {
+            add(&mut hasher, name);
+            for pointer in pointers {
+                add(&mut hasher, pointer);
+            }
+        }
+        for (pointer, value) in defaults {
+            add(&mut hasher, pointer);
+            add(&mut hasher, &value.to_string());
+        }
+        *hasher.finalize().as_bytes()
+    }
+
     fn build(&self) -> Tree {
         let mut tree = Tree::default();
         let lists = [
@@ -52,6 +107,12 @@ impl Schema {
         tree.close();
         tree
     }
+}
+
+/// Adds a text with its length, so that no two lists of texts are the same bytes.
+fn add(hasher: &mut blake3::Hasher, text: &str) {
+    hasher.update(&text.len().to_le_bytes());
+    hasher.update(text.as_bytes());
 }
 
 /// The tree of a schema, built at first use. Every two are equal: what they are built from is compared instead.

@@ -303,6 +303,7 @@ pub(crate) mod samples {
                 desired: json!("Enabled"),
                 observed: json!("Suspended"),
                 sensitive: false,
+                reason: "declared, and read back as something else".into(),
             }],
             origin: Some(Origin {
                 source: "infra".into(),

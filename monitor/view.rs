@@ -99,6 +99,8 @@ pub struct ChangeView {
     pub observed: Value,
     /// Whether both values are digests.
     pub sensitive: bool,
+    /// Why it counts, for people.
+    pub reason: String,
 }
 
 /// Where Git declares a resource.
@@ -153,6 +155,7 @@ impl From<&Change> for ChangeView {
             desired: change.desired.clone(),
             observed: change.observed.clone(),
             sensitive: change.sensitive,
+            reason: change.reason.to_string(),
         }
     }
 }

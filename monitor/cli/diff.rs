@@ -13,7 +13,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args as ClapArgs, ValueEnum};
 use comfy_table::{ContentArrangement, Table};
-use driftwarden_core::compare::{Answer, Comparison, Context, Facts, MaskKey, compare};
+use driftwarden_core::compare::{Answer, Comparison, Context, Facts, Fold, MaskKey, compare, explain};
 use driftwarden_core::resource::{Depth, Kind};
 use driftwarden_core::schema::Schema;
 use serde::{Deserialize, Serialize};
@@ -41,6 +41,9 @@ pub(super) struct Args {
     /// Cases as JSON lines of `{name, kind, declared, observed, schema, context}`; one answer per line.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["desired", "observed", "kind", "schema", "context"])]
     batch: Option<PathBuf>,
+    /// Say of every difference that does not count why it does not.
+    #[arg(long)]
+    explain: bool,
     /// How to print.
     #[arg(short, long, value_enum, default_value_t = Output::Table)]
     output: Output,
@@ -59,7 +62,7 @@ pub(super) enum Output {
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let out = BufWriter::new(std::io::stdout().lock());
     match &args.batch {
-        Some(path) => batch(path, out),
+        Some(path) => batch(path, args.ask(), out),
         None => one(args, out),
     }
 }
@@ -108,6 +111,19 @@ struct Report<'a> {
     changes: Vec<ReportedChange<'a>>,
     undeclared: &'a [String],
     unknown: Vec<ReportedUnknown<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    folds: Option<Vec<ReportedFold<'a>>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ReportedFold<'a> {
+    path: &'a str,
+    fold: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    desired: &'a Value,
+    observed: &'a Value,
+    sensitive: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -117,6 +133,7 @@ struct ReportedChange<'a> {
     desired: &'a Value,
     observed: &'a Value,
     sensitive: bool,
+    reason: &'a str,
 }
 
 #[derive(Debug, Serialize)]
@@ -126,13 +143,15 @@ struct ReportedUnknown<'a> {
 }
 
 impl<'a> Report<'a> {
-    fn of(name: Option<&'a str>, found: &'a Comparison) -> Self {
+    fn of(name: Option<&'a str>, answer: &'a Compared) -> Self {
+        let found = &answer.found;
         let changes = found.changes.iter().map(|change| ReportedChange {
             path: &change.path,
             op: change.op.as_str(),
             desired: &change.desired,
             observed: &change.observed,
             sensitive: change.sensitive,
+            reason: &change.reason,
         });
         let unknown =
             found.unknown.iter().map(|unknown| ReportedUnknown { path: &unknown.path, reason: unknown.reason });
@@ -142,8 +161,37 @@ impl<'a> Report<'a> {
             changes: changes.collect(),
             undeclared: &found.undeclared,
             unknown: unknown.collect(),
+            folds: answer.folds.as_ref().map(|folds| folds.iter().map(ReportedFold::from).collect()),
         }
     }
+}
+
+impl<'a> From<&'a Fold> for ReportedFold<'a> {
+    fn from(fold: &'a Fold) -> Self {
+        let Fold { path, fold, reason, desired, observed, sensitive } = fold;
+        Self { path, fold, reason: *reason, desired, observed, sensitive: *sensitive }
+    }
+}
+
+/// How much is asked of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ask {
+    /// What differs.
+    Differences,
+    /// Also why the rest does not.
+    Everything,
+}
+
+impl Args {
+    fn ask(&self) -> Ask {
+        if self.explain { Ask::Everything } else { Ask::Differences }
+    }
+}
+
+/// What came out of a comparison.
+struct Compared {
+    found: Comparison,
+    folds: Option<Vec<Fold>>,
 }
 
 fn one(args: &Args, mut out: impl Write) -> Result<ExitCode> {
@@ -159,28 +207,32 @@ fn one(args: &Args, mut out: impl Write) -> Result<ExitCode> {
     };
     let schema: SchemaFile = args.schema.as_deref().map(parsed).transpose()?.unwrap_or_default();
     let context: ContextFile = args.context.as_deref().map(parsed).transpose()?.unwrap_or_default();
-    let found = compared(&kind, (&desired, &observed), (&schema.into(), &context.into()), &fresh_key());
+    let (schema, context, mask) = (schema.into(), context.into(), fresh_key());
+    let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask };
+    let answer = compared((&desired, &observed), facts, args.ask());
     match args.output {
         Output::Json => {
-            serde_json::to_writer_pretty(&mut out, &Report::of(None, &found)).context("failed to write the result")?;
+            serde_json::to_writer_pretty(&mut out, &Report::of(None, &answer)).context("failed to write the result")?;
             writeln!(out)
         }
-        Output::Table => out.write_all(table(&found).as_bytes()),
+        Output::Table => out.write_all(table(&answer).as_bytes()),
     }
     .and_then(|()| out.flush())
     .context("failed to write the result")?;
-    Ok(exit_code(found.answer()))
+    Ok(exit_code(answer.found.answer()))
 }
 
-fn compared(
-    kind: &Kind,
-    (desired, observed): (&Value, &Value),
-    (schema, context): (&Schema, &Context),
-    mask: &MaskKey,
-) -> Comparison {
-    let mut found = compare(desired, observed, Facts { kind, schema, context, depth: Depth::Full, mask });
-    number_secrets(&mut found);
-    found
+fn compared((desired, observed): (&Value, &Value), facts: Facts<'_>, ask: Ask) -> Compared {
+    let (found, folds) = match ask {
+        Ask::Differences => (compare(desired, observed, facts), None),
+        Ask::Everything => {
+            let (found, folds) = explain(desired, observed, facts);
+            (found, Some(folds))
+        }
+    };
+    let mut answer = Compared { found, folds };
+    number_secrets(&mut answer);
+    answer
 }
 
 /// A key of this run only: what it masks cannot be guessed from the digest, by nobody.
@@ -193,11 +245,15 @@ fn fresh_key() -> MaskKey {
 
 /// Replaces the digests of this run by numbers, so that the same input prints the same bytes: the same secret has the
 /// same number, another one has another.
-fn number_secrets(found: &mut Comparison) {
+fn number_secrets(answer: &mut Compared) {
     let mut numbers = HashMap::new();
-    for change in found.changes.iter_mut().filter(|change| change.sensitive) {
+    for change in answer.found.changes.iter_mut().filter(|change| change.sensitive) {
         number(&mut change.desired, &mut numbers);
         number(&mut change.observed, &mut numbers);
+    }
+    for fold in answer.folds.iter_mut().flatten().filter(|fold| fold.sensitive) {
+        number(&mut fold.desired, &mut numbers);
+        number(&mut fold.observed, &mut numbers);
     }
 }
 
@@ -278,9 +334,9 @@ struct Case<'a> {
     context: ContextFile,
 }
 
-fn batch(path: &Path, mut out: impl Write) -> Result<ExitCode> {
+fn batch(path: &Path, ask: Ask, mut out: impl Write) -> Result<ExitCode> {
     let (mut worst, mut failed) = (Answer::InSync, false);
-    let mut bench = Bench { mask: fresh_key(), schemas: HashMap::new() };
+    let mut bench = Bench { ask, mask: fresh_key(), schemas: HashMap::new() };
     for line in reader(path)?.split(b'\n') {
         let line = line.with_context(|| format!("failed to read {}", path.display()))?;
         if line.trim_ascii().is_empty() {
@@ -314,6 +370,7 @@ fn worse(left: Answer, right: Answer) -> Answer {
 
 /// What is kept from line to line: cases of one kind mostly have one schema.
 struct Bench {
+    ask: Ask,
     mask: MaskKey,
     schemas: HashMap<String, Arc<Schema>>,
 }
@@ -324,10 +381,12 @@ impl Bench {
         let kind = case.kind.as_deref().map(Kind::from).or_else(|| own_kind(&case.declared));
         let kind = kind.ok_or_else(|| anyhow!("invalid case: no `kind`"))?;
         let schema = self.schema(case.schema)?;
-        let found = compared(&kind, (&case.declared, &case.observed), (&schema, &case.context.into()), &self.mask);
+        let context = case.context.into();
+        let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &self.mask };
+        let answer = compared((&case.declared, &case.observed), facts, self.ask);
         let text =
-            serde_json::to_string(&Report::of(Some(&case.name), &found)).context("failed to write the result")?;
-        Ok((text, found.answer()))
+            serde_json::to_string(&Report::of(Some(&case.name), &answer)).context("failed to write the result")?;
+        Ok((text, answer.found.answer()))
     }
 
     fn schema(&mut self, raw: Option<&RawValue>) -> Result<Arc<Schema>> {
@@ -345,13 +404,14 @@ impl Bench {
 }
 
 /// Returns a comparison as people read it.
-fn table(found: &Comparison) -> String {
+fn table(answer: &Compared) -> String {
+    let Compared { found, folds } = answer;
+    let shown = |value: &Value| if value.is_null() { "-".to_owned() } else { printable(&value.to_string()) };
     let mut lines = Vec::new();
     if !found.changes.is_empty() {
         let mut table = Table::new();
         table.set_content_arrangement(ContentArrangement::Dynamic).set_header(["path", "op", "desired", "observed"]);
         for change in &found.changes {
-            let shown = |value: &Value| if value.is_null() { "-".to_owned() } else { printable(&value.to_string()) };
             table.add_row([
                 printable(&change.path),
                 change.op.as_str().to_owned(),
@@ -360,6 +420,14 @@ fn table(found: &Comparison) -> String {
             ]);
         }
         lines.push(table.to_string());
+    }
+    for change in &found.changes {
+        lines.push(format!("why: {}: {}", printable(&change.path), printable(&change.reason)));
+    }
+    for fold in folds.iter().flatten() {
+        let reason = fold.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let (path, sides) = (printable(&fold.path), format!("{} ~ {}", shown(&fold.desired), shown(&fold.observed)));
+        lines.push(format!("no change: {path}: {}{reason}: {sides}", fold.fold));
     }
     for unknown in &found.unknown {
         lines.push(format!("unknown: {} ({})", printable(&unknown.path), unknown.reason));
@@ -396,12 +464,19 @@ mod tests {
         let path = folder.path().join("cases.jsonl");
         std::fs::write(&path, lines).unwrap();
         let mut out = Vec::new();
-        let code = batch(&path, &mut out).unwrap();
+        let code = batch(&path, Ask::Differences, &mut out).unwrap();
         let answers: Vec<Value> =
             out.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(|l| serde_json::from_slice(l).unwrap()).collect();
         let verdicts: Vec<Value> = answers.iter().map(|a| json!([a["name"], a["verdict"]])).collect();
         assert_eq!(verdicts, expected);
         assert_eq!(code == ExitCode::FAILURE, failed);
+    }
+
+    fn answered(desired: &Value, observed: &Value) -> Compared {
+        let (kind, schema, context, mask) =
+            (Kind::from("AWS::X::Y"), Schema::default(), Context::default(), fresh_key());
+        let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask };
+        compared((desired, observed), facts, Ask::Everything)
     }
 
     #[test]
@@ -421,13 +496,13 @@ mod tests {
     #[test]
     fn secrets_are_numbers_that_tell_them_apart() {
         let (a, b) = (
-            json!({"Password": "hunter2hunter2", "ApiToken": "x1"}),
-            json!({"Password": "other", "ApiToken": "hunter2hunter2"}),
+            json!({"Password": "hunter2hunter2", "ApiToken": "x1", "UserSecret": 5}),
+            json!({"Password": "other", "ApiToken": "hunter2hunter2", "UserSecret": "5", "OtherToken": "hunter2"}),
         );
         let shown = || {
-            let found =
-                compared(&Kind::from("AWS::X::Y"), (&a, &b), (&Schema::default(), &Context::default()), &fresh_key());
-            serde_json::to_string(&Report::of(None, &found)).unwrap()
+            let answer = answered(&a, &b);
+            assert!(!table(&answer).contains("hunter2"));
+            serde_json::to_string(&Report::of(None, &answer)).unwrap()
         };
         assert_eq!(shown(), shown());
         assert!(shown().contains("(sensitive 1)") && !shown().contains("hunter2"), "{}", shown());
@@ -436,8 +511,6 @@ mod tests {
     #[test]
     fn a_value_cannot_steer_the_terminal() {
         let (a, b) = (json!({"A": "\u{1b}[2J"}), json!({"A": "\u{9b}2J\u{202e}"}));
-        let found =
-            compared(&Kind::from("AWS::X::Y"), (&a, &b), (&Schema::default(), &Context::default()), &fresh_key());
-        assert!(!table(&found).contains(['\u{1b}', '\u{9b}', '\u{202e}']));
+        assert!(!table(&answered(&a, &b)).contains(['\u{1b}', '\u{9b}', '\u{202e}']));
     }
 }

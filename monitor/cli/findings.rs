@@ -211,6 +211,9 @@ fn shown(finding: &Value) -> String {
     for change in finding.get("changes").and_then(Value::as_array).into_iter().flatten() {
         let (op, path) = (text(change, "/op"), text(change, "/path"));
         lines.push(format!("  {op:8} {path}: {} -> {}", change["desired"], change["observed"]));
+        if let Some(reason) = change.get("reason").and_then(Value::as_str).filter(|reason| !reason.is_empty()) {
+            lines.push(format!("  {:8} {reason}", ""));
+        }
     }
     lines.join("\n") + "\n"
 }

@@ -95,6 +95,7 @@ fn rich_finding() -> Finding {
         desired,
         observed,
         sensitive: op == ChangeOp::Added,
+        reason: format!("because of {path}").into(),
     };
     let mut finding = finding("rich/%ü", 4_000_000_000, Phase::Resolved);
     finding.evidence.changes = vec![

@@ -2,6 +2,7 @@
 //!
 //! Nothing is left out: what is read back equals what was written.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -261,6 +262,9 @@ pub(super) struct ChangeForm {
     desired: Value,
     observed: Value,
     sensitive: bool,
+    /// Not there in rows that are older than reasons.
+    #[serde(default)]
+    reason: Cow<'static, str>,
 }
 
 impl Form for Change {
@@ -268,14 +272,14 @@ impl Form for Change {
     const WHAT: &'static str = "change";
 
     fn written(&self) -> ChangeForm {
-        let Self { path, op, desired, observed, sensitive } = self.clone();
-        ChangeForm { path, op: op.as_str().to_owned(), desired, observed, sensitive }
+        let Self { path, op, desired, observed, sensitive, reason } = self.clone();
+        ChangeForm { path, op: op.as_str().to_owned(), desired, observed, sensitive, reason }
     }
 
     fn read(written: ChangeForm) -> Result<Self, String> {
-        let ChangeForm { path, op, desired, observed, sensitive } = written;
+        let ChangeForm { path, op, desired, observed, sensitive, reason } = written;
         let known = [ChangeOp::Changed, ChangeOp::Removed, ChangeOp::Added].into_iter().find(|it| it.as_str() == op);
-        Ok(Self { path, op: word(known, &op)?, desired, observed, sensitive })
+        Ok(Self { path, op: word(known, &op)?, desired, observed, sensitive, reason })
     }
 }
 

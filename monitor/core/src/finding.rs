@@ -455,6 +455,7 @@ mod tests {
             desired: json!(1),
             observed: json!(2),
             sensitive: false,
+            reason: "".into(),
         };
         Box::new(Evidence {
             resource: scope().id(&Kind::from("AWS::S3::Bucket"), "logs"),

@@ -78,8 +78,14 @@ mod tests {
     fn check(path: &str, op: ChangeOp, expected: &Value) {
         let desired = json!({"a": {"b": 1}, "list": [{"x": 1}, {"x": 2}]});
         let observed = json!({"a": {"b": 2, "more": 3}, "list": [{"x": 2}, {"x": 7}]});
-        let change =
-            Change { path: path.to_owned(), op, desired: Value::Null, observed: Value::Null, sensitive: false };
+        let change = Change {
+            path: path.to_owned(),
+            op,
+            desired: Value::Null,
+            observed: Value::Null,
+            sensitive: false,
+            reason: "".into(),
+        };
         assert_eq!(&apply(&[change], &desired, &observed), expected, "{path}");
     }
 

@@ -133,6 +133,50 @@ impl Class {
         Self::AnyPort,
     ];
 
+    /// Returns why two sides of this class mean the same, for people.
+    pub(super) const fn fold(self) -> &'static str {
+        match self {
+            Self::Canonical => "one number or truth value, written in two ways",
+            Self::Epoch | Self::Time => "one moment, written in two ways",
+            Self::Blanks => "only blanks or line ends differ",
+            Self::Pem => "one key or certificate: its line breaks say nothing",
+            Self::Decimal => "one decimal number, written in two ways",
+            Self::Network => "one network or address, in two spellings",
+            Self::Protocol => "one protocol, by its name and by its number",
+            Self::Url => "one address of the web, in two spellings",
+            Self::Encoded => "the same text, once encoded",
+            Self::HeaderCase => "case says nothing in the name of a header",
+            Self::PlainCase => "case says nothing in an action, a window or a mail address",
+            Self::LoweredName => "the service keeps names in lower case",
+            Self::Word => "a word of a fixed vocabulary, taken in any case",
+            Self::Host => "one host: case and a dot at the end say nothing",
+            Self::Span => "one span of time, written in two ways",
+            Self::PublicKey => "one public key: its comment is not kept",
+            Self::Version => "a version that the declared one stands for",
+            Self::KeyAlias => "the key that the alias stands for",
+            Self::ArnForName => "ARN, URL or identifier of the same name",
+            Self::ArnSuffix => "the same ARN with what the service appends",
+            Self::Principal => "one account or everybody, in two spellings",
+            Self::Garbled => "letters that a template cannot carry",
+            Self::Withheld => "the provider shows stars in its place",
+            Self::Azure => "one place or identifier of Azure, in two spellings",
+            Self::Google => "one name or time span of Google Cloud, in two spellings",
+            Self::Respelled => "read under another spelling of its name",
+            Self::Single => "a list of one is its item",
+            Self::Document => "the same document, written as text in another way",
+            Self::CommaList => "the same words, as a list and with commas between them",
+            Self::TagShape => "the same tags, as a map and as pairs",
+            Self::ProviderTag => "a tag of the provider's own",
+            Self::NamedItem => "an item beside those that have names",
+            Self::Sibling => "another declaration puts it there",
+            Self::AnyOrder => "order means nothing: the list is a set",
+            Self::Duplicate => "a set holds it once",
+            Self::HiddenSecret => "a secret that is not given back",
+            Self::Instruction => "only says how to carry out an operation",
+            Self::AnyPort => "a rule for every protocol has no ports",
+        }
+    }
+
     const fn bit(self) -> u64 {
         1 << self as u64
     }

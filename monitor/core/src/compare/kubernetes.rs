@@ -57,7 +57,12 @@ pub(super) fn string_data<'a>(walk: &mut Walk<'a>, declared: &'a Value, observed
             None => text.is_empty(),
         };
         let plain = observed.get("stringData").and_then(|data| data.get(name)) == Some(value);
-        if !same && !plain {
+        if same || plain {
+            let found = found.unwrap_or(&Value::Null);
+            walk.below(Step::Name(name), |walk| {
+                walk.fold("the server keeps it, encoded, in `data`", (value, found), Place::default());
+            });
+        } else {
             let op = if found.is_some() { ChangeOp::Changed } else { ChangeOp::Removed };
             walk.below(Step::Name(name), |walk| {
                 walk.report(op, (value, found.unwrap_or(&Value::Null)), Place::default());
@@ -223,7 +228,8 @@ type Way<'a> = Vec<Step<'a>>;
 fn note<'a>(walk: &mut Walk<'a>, found: Vec<(Way<'a>, &'a Value)>) {
     for (way, value) in found {
         let before = std::mem::replace(&mut walk.path, way);
-        walk.report(ChangeOp::Added, (&Value::Null, value), Place::default());
+        let reason = "Git declared it before and does so no longer, and it is still there";
+        walk.report_because(ChangeOp::Added, (&Value::Null, value), Place::default(), reason);
         walk.path = before;
     }
 }

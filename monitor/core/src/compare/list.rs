@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use super::walk::{Place, Step, Walk, is_unresolved};
+use super::walk::{DEFAULT, Place, Step, Walk, is_unresolved};
 use super::{ChangeOp, Class, Flavor, kubernetes, undeclared};
 use crate::schema::mark;
 
@@ -151,6 +151,12 @@ fn matched<'a>(walk: &mut Walk<'a>, both: (&'a Value, &'a Value), (desired, obse
             }
         }
     }
+    if walk.folds.is_some() && pairs.iter().enumerate().any(|(index, pair)| pair.is_some_and(|found| found != index)) {
+        walk.fold(order_fold((at, &keys)), both, at);
+    }
+    if walk.folds.is_some() {
+        note_provided(walk, observed, place);
+    }
     let mut lost = Vec::new();
     for (index, (item, pair)) in desired.iter().zip(&pairs).enumerate() {
         match pair.and_then(|found| observed.get(found)) {
@@ -160,6 +166,26 @@ fn matched<'a>(walk: &mut Walk<'a>, both: (&'a Value, &'a Value), (desired, obse
     }
     let left: Vec<usize> = free.iter().enumerate().filter(|(_, free)| **free).map(|(index, _)| index).collect();
     leftover(walk, both, (lost, left), (at, &keys));
+}
+
+/// Notes the items that the provider itself put into a list, where somebody asks.
+fn note_provided<'a>(walk: &mut Walk<'a>, observed: &'a [Value], place: Place) {
+    for (index, item) in observed.iter().enumerate().filter(|(_, item)| is_provided(walk, item)).collect::<Vec<_>>() {
+        walk.below(Step::Item(index), |walk| walk.fold(Class::ProviderTag.fold(), (&Value::Null, item), place));
+    }
+}
+
+/// Returns why the order of a list says nothing.
+fn order_fold((at, keys): (Place, &[&str])) -> &'static str {
+    if at.marks & mark::UNORDERED != 0 {
+        "order means nothing (provider schema)"
+    } else if at.whole {
+        "order means nothing in a policy document"
+    } else if keys.is_empty() {
+        Class::AnyOrder.fold()
+    } else {
+        "order means nothing: items are matched by their key"
+    }
 }
 
 /// How sure one is in a round of matching: the surest pairs are made first.
@@ -234,6 +260,9 @@ fn leftover<'a>(
         .into_iter()
         .filter(|index| {
             let repeated = walk.knows(Class::Duplicate) && is_repeated(desired, *index);
+            if let Some(item) = desired.get(*index).filter(|_| repeated) {
+                walk.fold(Class::Duplicate.fold(), (item, &Value::Null), place);
+            }
             !repeated && desired.get(*index).is_some_and(|item| !walk.is_void(item, place))
         })
         .collect();
@@ -246,14 +275,14 @@ fn leftover<'a>(
     }
     let left: Vec<usize> = left
         .into_iter()
-        .filter(|index| observed.get(*index).is_some_and(|item| !is_declared_elsewhere(walk, item)))
+        .filter(|index| observed.get(*index).is_some_and(|item| !is_elsewhere(walk, *index, item, place)))
         .collect();
     let open = is_open(walk, observed, (at, keys));
     if !lost.is_empty() || (!open && !left.is_empty()) {
         if lost.is_empty() && desired.is_empty() && walk.is_default(both.1, at) {
-            return;
+            return walk.fold(DEFAULT, both, at);
         }
-        walk.report(ChangeOp::Changed, both, at);
+        walk.report_because(ChangeOp::Changed, both, at, reason(lost.len(), left.len()));
     }
     if open {
         let worth = left
@@ -261,7 +290,7 @@ fn leftover<'a>(
             .filter_map(|index| observed.get(*index))
             .any(|item| undeclared::is_item_worth_listing(walk, item, at));
         if worth {
-            walk.below(Step::Each, Walk::note_undeclared);
+            walk.below(Step::Each, |walk| walk.note_undeclared(both.1, at));
         }
     }
 }
@@ -270,6 +299,27 @@ fn leftover<'a>(
 fn is_repeated(desired: &[Value], index: usize) -> bool {
     let (Some(before), Some(item)) = (desired.get(..index), desired.get(index)) else { return false };
     before.contains(item)
+}
+
+/// Returns why a list counts as changed.
+fn reason(lost: usize, added: usize) -> String {
+    let items = |count: usize| if count == 1 { "1 item".to_owned() } else { format!("{count} items") };
+    match (lost, added) {
+        (lost, 0) => format!("{} of those declared not read", items(lost)),
+        (0, added) => format!("{} read that nobody declared, in a list that is one value", items(added)),
+        (lost, added) => format!("{} of those declared not read, {added} others in their place", items(lost)),
+    }
+}
+
+/// Returns whether an item is known to be another declaration's, and notes that it does not count.
+fn is_elsewhere<'a>(walk: &mut Walk<'a>, index: usize, item: &'a Value, place: Place) -> bool {
+    let is_elsewhere = is_declared_elsewhere(walk, item);
+    if is_elsewhere {
+        walk.below(Step::Item(index), |walk| {
+            walk.fold(Class::Sibling.fold(), (&Value::Null, item), place);
+        });
+    }
+    is_elsewhere
 }
 
 /// Returns whether another resource is known to have put an item into this list.

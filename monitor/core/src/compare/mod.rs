@@ -4,6 +4,7 @@
 //! not be resolved is unknown, neither drift nor in sync. What counts as equal is data ([`crate::schema`]).
 
 mod apply;
+mod explain;
 mod ignore;
 mod knowledge;
 mod kubernetes;
@@ -18,12 +19,15 @@ mod undeclared;
 mod unsaid;
 mod walk;
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use crate::resource::{Depth, Kind};
 use crate::schema::Schema;
 
 pub use apply::apply;
+pub use explain::Fold;
 pub use ignore::Ignore;
 pub use knowledge::{Class, Knowledge, Part};
 pub use sensitive::masked;
@@ -116,6 +120,8 @@ pub struct Change {
     pub observed: Value,
     /// Whether both values were replaced by digests.
     pub sensitive: bool,
+    /// Why the difference counts, for people.
+    pub reason: Cow<'static, str>,
 }
 
 /// A declared value about which nothing can be said.
@@ -181,7 +187,13 @@ pub fn compare(desired: &Value, observed: &Value, facts: Facts<'_>) -> Compariso
 
 /// Compares as if no more were known than `knowledge`: to measure what its parts are worth.
 pub fn compare_knowing(desired: &Value, observed: &Value, facts: Facts<'_>, knowledge: &Knowledge) -> Comparison {
-    walk::Walk::of(facts, knowledge).run(desired, observed)
+    walk::Walk::of(facts, knowledge).run(desired, observed).0
+}
+
+/// Compares, and says of every difference in writing that does not count why it does not.
+pub fn explain(desired: &Value, observed: &Value, facts: Facts<'_>) -> (Comparison, Vec<Fold>) {
+    static WHOLE: Knowledge = Knowledge::WHOLE;
+    walk::Walk::of(facts, &WHOLE).listening().run(desired, observed)
 }
 
 /// The provider's way of answering, as far as it changes what two values mean to each other.

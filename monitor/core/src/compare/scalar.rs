@@ -14,7 +14,8 @@ use crate::schema::mark;
 /// What can be said about two scalars.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Judgment {
-    Same,
+    /// By this fold.
+    Same(&'static str),
     Different,
     /// They would be the same or not, depending on something that was not read.
     Unknown,
@@ -24,16 +25,17 @@ pub(super) enum Judgment {
 
 /// Says whether two scalars mean the same.
 pub(super) fn judge(walk: &Walk<'_>, (desired, observed): (&Value, &Value), at: Place) -> Judgment {
-    let same = desired == observed
-        || walk.knows(Class::Canonical) && canonical(desired, observed)
-        || (walk.flavor == Flavor::Kubernetes && kubernetes::same_scalar(walk, desired, observed))
-        || rounded(desired, observed, at)
-        || walk.knows(Class::Epoch) && (same_epoch(desired, observed) || same_epoch(observed, desired))
-        || walk.is_any_port(desired) && walk.is_any_port(observed);
-    if same {
-        return Judgment::Same;
-    }
     match (desired, observed) {
+        _ if desired == observed => Judgment::Same("the same"),
+        _ if walk.knows(Class::Canonical) && canonical(desired, observed) => Judgment::Same(Class::Canonical.fold()),
+        _ if walk.flavor == Flavor::Kubernetes && kubernetes::same_scalar(walk, desired, observed) => {
+            Judgment::Same("one quantity or duration, written in two ways")
+        }
+        _ if rounded(desired, observed, at) => Judgment::Same("rounded down by the service"),
+        _ if walk.knows(Class::Epoch) && (same_epoch(desired, observed) || same_epoch(observed, desired)) => {
+            Judgment::Same(Class::Epoch.fold())
+        }
+        _ if walk.is_any_port(desired) && walk.is_any_port(observed) => Judgment::Same(Class::AnyPort.fold()),
         (Value::String(left), Value::String(right)) => texts(walk, (left, right), at),
         _ => Judgment::Different,
     }
@@ -77,22 +79,32 @@ fn texts(walk: &Walk<'_>, pair: (&str, &str), at: Place) -> Judgment {
     if walk.knows(Class::Withheld) && is_redacted(pair.1) {
         return Judgment::Withheld;
     }
-    if is_said_by_table(pair, at) || TEXTS.iter().any(|(fold, same)| walk.knows(*fold) && same(walk, pair, at)) {
-        Judgment::Same
-    } else if walk.flavor == Flavor::Aws {
-        amazon(walk, pair, at)
-    } else if walk.flavor == Flavor::Gcp && walk.knows(Class::Google) && google(pair.0, pair.1) {
-        Judgment::Same
-    } else {
-        Judgment::Different
+    if let Some(fold) = said_by_table(pair, at) {
+        return Judgment::Same(fold);
+    }
+    if let Some((class, _)) = TEXTS.iter().find(|(fold, same)| walk.knows(*fold) && same(walk, pair, at)) {
+        return Judgment::Same(class.fold());
+    }
+    match walk.flavor {
+        Flavor::Aws => amazon(walk, pair, at),
+        Flavor::Gcp if walk.knows(Class::Google) && google(pair.0, pair.1) => Judgment::Same(Class::Google.fold()),
+        _ => Judgment::Different,
     }
 }
 
-/// Returns whether the table says that two texts mean the same.
-fn is_said_by_table((left, right): (&str, &str), at: Place) -> bool {
-    at.marks & mark::CASELESS != 0 && left.eq_ignore_ascii_case(right)
-        || at.marks & mark::REDIS_ACL != 0 && without_reset(left).eq(without_reset(right))
-        || at.marks & mark::CUSTOM_PREFIX != 0 && right.strip_prefix("custom:") == Some(left)
+/// Returns why two texts mean the same, if the table says so.
+fn said_by_table((left, right): (&str, &str), at: Place) -> Option<&'static str> {
+    let has = |wanted: u32| at.marks & wanted != 0;
+    match () {
+        () if has(mark::CASELESS) && left.eq_ignore_ascii_case(right) => Some("case means nothing in this attribute"),
+        () if has(mark::REDIS_ACL) && without_reset(left).eq(without_reset(right)) => {
+            Some("one access list: everybody begins with `-@all`")
+        }
+        () if has(mark::CUSTOM_PREFIX) && right.strip_prefix("custom:") == Some(left) => {
+            Some("given back with `custom:` before it")
+        }
+        () => None,
+    }
 }
 
 /// Returns whether two scalars are the same when written the same way: `"5"` and `5`, `"true"` and `true`.
@@ -321,16 +333,23 @@ fn amazon(walk: &Walk<'_>, (left, right): (&str, &str), at: Place) -> Judgment {
     if let Some(judgment) = key_alias(walk, left, right).filter(|_| walk.knows(Class::KeyAlias)) {
         return judgment;
     }
-    let same = walk.knows(Class::ArnForName) && (names(walk, left, right) || names(walk, right, left))
-        || walk.knows(Class::ArnSuffix) && (same_but_for_suffix(left, right) || same_but_for_suffix(right, left))
-        || at.whole && walk.knows(Class::Principal) && policy::same_account(left, right)
-        || at.whole && walk.knows(Class::ArnForName) && policy::is_shorthand(left, right);
-    if same {
-        Judgment::Same
-    } else if walk.knows(Class::Garbled) && is_garbled(left, right) {
-        Judgment::Unknown
-    } else {
-        Judgment::Different
+    match () {
+        () if walk.knows(Class::ArnForName) && (names(walk, left, right) || names(walk, right, left)) => {
+            Judgment::Same(Class::ArnForName.fold())
+        }
+        () if walk.knows(Class::ArnSuffix)
+            && (same_but_for_suffix(left, right) || same_but_for_suffix(right, left)) =>
+        {
+            Judgment::Same(Class::ArnSuffix.fold())
+        }
+        () if at.whole && walk.knows(Class::Principal) && policy::same_account(left, right) => {
+            Judgment::Same(Class::Principal.fold())
+        }
+        () if at.whole && walk.knows(Class::ArnForName) && policy::is_shorthand(left, right) => {
+            Judgment::Same(Class::ArnForName.fold())
+        }
+        () if walk.knows(Class::Garbled) && is_garbled(left, right) => Judgment::Unknown,
+        () => Judgment::Different,
     }
 }
 
@@ -423,7 +442,7 @@ fn key_alias(walk: &Walk<'_>, left: &str, right: &str) -> Option<Judgment> {
         .and_then(|targets| targets.get(alias))
         .and_then(Value::as_str);
     match known {
-        Some(target) if target.rsplit('/').next() == Some(key) => Some(Judgment::Same),
+        Some(target) if target.rsplit('/').next() == Some(key) => Some(Judgment::Same(Class::KeyAlias.fold())),
         Some(_) => Some(Judgment::Different),
         None if is_key_id(key) => Some(Judgment::Unknown),
         None => None,

@@ -131,6 +131,17 @@ pub(super) fn facts() -> impl Iterator<Item = Fact> {
     AWS.lines().filter_map(Fact::of)
 }
 
+/// Returns why something is known of the attribute at `path`, if a fact is about it.
+pub(super) fn reason(kind: &str, path: &str) -> Option<&'static str> {
+    facts().find(|fact| fact.kind == kind && names(fact.pointer, path)).map(|fact| fact.reason)
+}
+
+/// Returns whether a pointer with `*` for "each item" names exactly `path`.
+pub(super) fn names(pointer: &str, path: &str) -> bool {
+    pointer.split('/').count() == path.split('/').count()
+        && pointer.split('/').zip(path.split('/')).all(|(wanted, step)| wanted == "*" || wanted == step)
+}
+
 /// Returns what is known of a kind.
 pub(super) fn of(kind: &str) -> &'static Tree {
     static TREES: LazyLock<HashMap<&'static str, Tree>> = LazyLock::new(trees);

@@ -5,25 +5,28 @@
 
 use serde_json::Value;
 
-use super::walk::{Place, Walk};
+use super::walk::{BOOKKEEPING, DEFAULT, NOTHING, Place, READ_ONLY, Walk};
 use super::{Flavor, kubernetes, list, unsaid};
 use crate::schema::mark;
 
-/// Returns whether an undeclared attribute may have been set by somebody.
-pub(super) fn is_worth_listing<'a>(walk: &Walk<'a>, value: &'a Value, at: Place) -> bool {
-    const SET_BY_THE_PROVIDER: u32 = mark::READ_ONLY | mark::GENERATED;
-    if at.marks & SET_BY_THE_PROVIDER != 0 || is_silent(value) || walk.is_default(value, at) {
-        return false;
-    }
+/// Returns why nobody need hear of an undeclared attribute, or nothing if somebody may have set it.
+pub(super) fn silence<'a>(walk: &Walk<'a>, value: &'a Value, at: Place) -> Option<&'static str> {
     let name = walk.name();
-    if walk.flavor == Flavor::Kubernetes {
-        return kubernetes::is_worth_listing(walk, name, value);
-    }
-    // A thing is on unless it is said to be off; a part of it need not be.
-    if walk.path.len() == 1 && name == "Enabled" {
-        return false;
-    }
-    !is_provider_tag(walk, name, value) && !is_generated(walk, name, value) && !is_echo(walk, name, value)
+    let kubernetes = walk.flavor == Flavor::Kubernetes;
+    Some(match () {
+        () if at.marks & mark::READ_ONLY != 0 => READ_ONLY,
+        () if at.marks & mark::GENERATED != 0 => "the service fills it in when nobody says",
+        () if is_silent(value) => NOTHING,
+        () if walk.is_default(value, at) => DEFAULT,
+        () if kubernetes && !kubernetes::is_worth_listing(walk, name, value) => BOOKKEEPING,
+        () if kubernetes => return None,
+        // A thing is on unless it is said to be off; a part of it need not be.
+        () if walk.path.len() == 1 && name == "Enabled" => DEFAULT,
+        () if is_provider_tag(walk, name, value) => "a tag that the provider or the stack puts there",
+        () if is_generated(walk, name, value) => "what the service makes up or takes when nobody says",
+        () if is_echo(walk, name, value) => "an echo of the resource that this one belongs to",
+        () => return None,
+    })
 }
 
 /// Returns whether an item that nobody declared may have been added by somebody.

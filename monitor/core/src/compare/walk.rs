@@ -3,8 +3,11 @@
 //! Nothing is copied until something differs. Which texts mean the same is decided in [`super::scalar`], which items
 //! belong together in [`super::list`].
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value};
 
+use super::explain::{self, Fold};
 use super::{
     Change, ChangeOp, Class, Comparison, Facts, Flavor, Knowledge, Unknown, kubernetes, list, policy, scalar,
     sensitive, table, undeclared,
@@ -50,6 +53,8 @@ pub(super) struct Walk<'a> {
     differs: bool,
     document: bool,
     out: Comparison,
+    /// What counted for nothing, where somebody asks.
+    pub(super) folds: Option<Vec<Fold>>,
 }
 
 impl<'a> Walk<'a> {
@@ -66,11 +71,12 @@ impl<'a> Walk<'a> {
             differs: false,
             document: false,
             out: Comparison::default(),
+            folds: None,
         }
     }
 
-    /// Returns what comparing the two gives, in the order of the paths.
-    pub(super) fn run(mut self, desired: &'a Value, observed: &'a Value) -> Comparison {
+    /// Returns what comparing the two gives, in the order of the paths, and the folds if somebody listens.
+    pub(super) fn run(mut self, desired: &'a Value, observed: &'a Value) -> (Comparison, Vec<Fold>) {
         let root = self.root();
         if observed.is_null() {
             self.absent(desired, root);
@@ -80,14 +86,15 @@ impl<'a> Walk<'a> {
                 kubernetes::given_up(&mut self, desired, observed);
             }
         }
-        let mut out = self.out;
+        let (mut out, folds) = (self.out, self.folds);
         out.changes.sort_by(|a, b| a.path.cmp(&b.path));
         out.changes.dedup_by(|a, b| a.path == b.path);
         out.undeclared.sort();
         out.undeclared.dedup();
         out.unknown.sort_by(|a, b| (&a.path, a.reason).cmp(&(&b.path, b.reason)));
         out.unknown.dedup();
-        out
+        let folds = folds.map(|folds| explain::settled(folds, &out.changes)).unwrap_or_default();
+        (out, folds)
     }
 
     /// Returns whether a document inside a text means the same; everything in it counts if it is `whole`.
@@ -150,8 +157,11 @@ impl<'a> Walk<'a> {
 
     /// Compares two values at one place.
     pub(super) fn value(&mut self, desired: &'a Value, observed: &'a Value, at: Place) {
-        if self.settled() || at.marks & mark::READ_ONLY != 0 || desired.is_null() {
+        if self.settled() || desired.is_null() {
             return;
+        }
+        if at.marks & mark::READ_ONLY != 0 {
+            return self.fold(READ_ONLY, (desired, observed), at);
         }
         if is_unresolved(desired) {
             return self.unknown("unresolved");
@@ -168,7 +178,7 @@ impl<'a> Walk<'a> {
                 list::compare(self, (desired, observed), (desired_items, observed_items), at);
             }
             (_, Value::Null) => self.absent(desired, at),
-            _ if is_empty(desired) && is_empty(observed) => {}
+            _ if is_empty(desired) && is_empty(observed) => self.fold(NOTHING, (desired, observed), at),
             _ => self.unlike(desired, observed, at),
         }
     }
@@ -202,7 +212,13 @@ impl<'a> Walk<'a> {
             self.unknown("unresolved");
             return true;
         }
-        is_empty(item) || self.is_default(item, at)
+        let fold = match item {
+            _ if is_empty(item) => NOTHING,
+            _ if self.is_default(item, at) => DEFAULT,
+            _ => return false,
+        };
+        self.fold(fold, (item, &Value::Null), at);
+        true
     }
 
     /// Returns whether the value at hand is part of a document written as text.
@@ -222,6 +238,7 @@ impl<'a> Walk<'a> {
         self.owners.push((desired, observed));
         for (name, value) in desired {
             if self.flavor == Flavor::Kubernetes && kubernetes::is_bookkeeping(&self.path, name) {
+                self.below(Step::Name(name), |walk| walk.fold(BOOKKEEPING, (value, &Value::Null), at));
                 continue;
             }
             if name == "stringData" && self.path.is_empty() && self.facts.kind.as_str() == "Secret" {
@@ -231,7 +248,12 @@ impl<'a> Walk<'a> {
             let place = self.named(at, name);
             self.below(Step::Name(name), |walk| match walk.twin(observed, name, at) {
                 Some(Value::Null) | None => walk.missing(value, observed, place),
-                Some(other) => walk.value(value, other, place),
+                Some(other) => {
+                    if walk.folds.is_some() && !observed.contains_key(name) {
+                        walk.fold(Class::Respelled.fold(), (value, other), place);
+                    }
+                    walk.value(value, other, place);
+                }
             });
         }
         for (name, value) in observed {
@@ -265,7 +287,7 @@ impl<'a> Walk<'a> {
     /// Notes a declared name that was not read, unless it was read under another one.
     fn missing(&mut self, value: &'a Value, observed: &'a Map<String, Value>, at: Place) {
         if self.flavor == Flavor::Kubernetes && kubernetes::is_elsewhere(&self.path, value, observed) {
-            return;
+            return self.fold("the server drops it where it does not apply", (value, &Value::Null), at);
         }
         self.absent(value, at);
     }
@@ -273,10 +295,14 @@ impl<'a> Walk<'a> {
     /// Notes a name that was read and is not declared.
     fn extra(&mut self, name: &'a str, value: &'a Value, (desired, at): (&'a Map<String, Value>, Place)) {
         if at.whole {
-            if policy::counts(desired, name, value) {
-                self.below(Step::Name(name), |walk| walk.report(ChangeOp::Added, (&Value::Null, value), at));
-            }
-            return;
+            let counts = policy::counts(desired, name, value);
+            return self.below(Step::Name(name), |walk| {
+                if counts {
+                    walk.report(ChangeOp::Added, (&Value::Null, value), at);
+                } else {
+                    walk.fold("a label of the document, which decides nothing", (&Value::Null, value), at);
+                }
+            });
         }
         let respelled = |key: &String| at.marks & mark::FREE_FORM == 0 && key.eq_ignore_ascii_case(name);
         let renamed = at.marks & mark::OPERATORS != 0 && synonym(name).is_some_and(|old| desired.contains_key(old));
@@ -288,18 +314,18 @@ impl<'a> Walk<'a> {
             return;
         }
         let place = self.named(at, name);
-        self.below(Step::Name(name), |walk| {
-            if undeclared::is_worth_listing(walk, value, place) {
-                walk.note_undeclared();
-            }
+        self.below(Step::Name(name), |walk| match undeclared::silence(walk, value, place) {
+            Some(why) => walk.fold(why, (&Value::Null, value), place),
+            None => walk.note_undeclared(value, place),
         });
     }
 
     /// Notes that something was read at the place at hand that is not declared.
-    pub(super) fn note_undeclared(&mut self) {
+    pub(super) fn note_undeclared(&mut self, value: &Value, at: Place) {
         if self.probing == 0 {
             let path = pointer(&self.path);
             self.out.undeclared.push(path);
+            self.fold("nobody declares it: listed as undeclared, not drift", (&Value::Null, value), at);
         }
     }
 
@@ -328,8 +354,11 @@ impl<'a> Walk<'a> {
     }
 
     fn scalars(&mut self, desired: &'a Value, observed: &'a Value, at: Place) {
+        if desired == observed {
+            return;
+        }
         match scalar::judge(self, (desired, observed), at) {
-            scalar::Judgment::Same => {}
+            scalar::Judgment::Same(fold) => self.fold(fold, (desired, observed), at),
             scalar::Judgment::Unknown => self.unknown("unresolved"),
             scalar::Judgment::Withheld => self.unknown("write_only"),
             scalar::Judgment::Different => self.documents(desired, observed, at),
@@ -338,13 +367,21 @@ impl<'a> Walk<'a> {
 
     /// Compares two values one of which may be a document written as text.
     fn documents(&mut self, desired: &'a Value, observed: &'a Value, at: Place) {
-        let same = at.whole && self.knows(Class::Principal) && policy::same_principal(self.name(), desired, observed)
-            || self.knows(Class::CommaList) && list::same_words(desired, observed)
-            || self.knows(Class::TagShape) && list::is_tags(self.name()) && list::same_tags(desired, observed)
-            || self.knows(Class::Document) && self.same_texts(desired, observed, at);
-        if !same {
-            self.report(ChangeOp::Changed, (desired, observed), at);
-        }
+        let fold = match () {
+            () if at.whole
+                && self.knows(Class::Principal)
+                && policy::same_principal(self.name(), desired, observed) =>
+            {
+                Class::Principal
+            }
+            () if self.knows(Class::CommaList) && list::same_words(desired, observed) => Class::CommaList,
+            () if self.knows(Class::TagShape) && list::is_tags(self.name()) && list::same_tags(desired, observed) => {
+                Class::TagShape
+            }
+            () if self.knows(Class::Document) && self.same_texts(desired, observed, at) => Class::Document,
+            () => return self.report(ChangeOp::Changed, (desired, observed), at),
+        };
+        self.fold(fold.fold(), (desired, observed), at);
     }
 
     /// Returns whether two values, one of which at least is a document written as text, mean the same.
@@ -368,8 +405,10 @@ impl<'a> Walk<'a> {
             return self.report(ChangeOp::Removed, (desired, &Value::Null), at);
         }
         match desired {
-            _ if is_empty(desired) || at.marks & mark::READ_ONLY != 0 || self.is_default(desired, at) => {}
-            _ if self.is_any_port(desired) => {}
+            _ if is_empty(desired) => self.fold(NOTHING, (desired, &Value::Null), at),
+            _ if at.marks & mark::READ_ONLY != 0 => self.fold(READ_ONLY, (desired, &Value::Null), at),
+            _ if self.is_default(desired, at) => self.fold(DEFAULT, (desired, &Value::Null), at),
+            _ if self.is_any_port(desired) => self.fold(Class::AnyPort.fold(), (desired, &Value::Null), at),
             _ if is_unresolved(desired) => self.unknown("unresolved"),
             _ if at.marks & mark::WRITE_ONLY != 0 => self.unknown("write_only"),
             _ if self.facts.depth == Depth::Listed || at.marks & mark::NOT_READ != 0 || self.is_instruction() => {
@@ -437,16 +476,32 @@ impl<'a> Walk<'a> {
     }
 
     /// Notes a difference at the place at hand.
-    pub(super) fn report(&mut self, op: ChangeOp, (desired, observed): (&Value, &Value), at: Place) {
+    pub(super) fn report(&mut self, op: ChangeOp, both: (&Value, &Value), at: Place) {
+        self.report_because(op, both, at, Cow::Borrowed(explain::because(op, at)));
+    }
+
+    /// Notes a difference at the place at hand, and why it counts.
+    pub(super) fn report_because(
+        &mut self,
+        op: ChangeOp,
+        both: (&Value, &Value),
+        at: Place,
+        reason: impl Into<Cow<'static, str>>,
+    ) {
         self.differs = true;
-        if self.probing > 0 {
-            return;
+        if self.probing == 0 {
+            let (desired, observed, sensitive) = self.shown(both, at);
+            let (path, reason) = (pointer(&self.path), reason.into());
+            self.out.changes.push(Change { path, op, desired, observed, sensitive, reason });
         }
+    }
+
+    /// Returns two values as they may be shown, and whether anything in them was masked.
+    pub(super) fn shown(&self, (desired, observed): (&Value, &Value), at: Place) -> (Value, Value, bool) {
         let mut veil = sensitive::Veil::new(self.facts, self.schema);
         let secret = sensitive::is_secret_place(self) || self.is_beside_secret() || at.marks & mark::WRITE_ONLY != 0;
         let (desired, observed) = (veil.shown(desired, at.schema, secret), veil.shown(observed, at.schema, secret));
-        let sensitive = veil.lifted();
-        self.out.changes.push(Change { path: pointer(&self.path), op, desired, observed, sensitive });
+        (desired, observed, veil.lifted())
     }
 
     /// Returns whether the value at hand stands beside the name of a secret.
@@ -465,6 +520,11 @@ impl<'a> Walk<'a> {
         }
     }
 }
+
+pub(super) const READ_ONLY: &str = "read-only: only the provider sets it";
+pub(super) const NOTHING: &str = "says nothing, as its absence does";
+pub(super) const DEFAULT: &str = "default value";
+pub(super) const BOOKKEEPING: &str = "the server's own bookkeeping";
 
 /// Comparison operators of services that renamed them, old and new.
 const OPERATORS: [(&str, &str); 6] = [

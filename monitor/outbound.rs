@@ -304,6 +304,7 @@ pub(crate) mod samples {
                 observed: json!("Suspended"),
                 sensitive: false,
                 reason: "declared, and read back as something else".into(),
+                owner: None,
             }],
             origin: Some(Origin {
                 source: "infra".into(),

@@ -101,6 +101,8 @@ pub struct ChangeView {
     pub sensitive: bool,
     /// Why it counts, for people.
     pub reason: String,
+    /// Who owns the field, where the provider keeps account of that: names that the owners gave themselves.
+    pub owner: Option<String>,
 }
 
 /// Where Git declares a resource.
@@ -156,6 +158,7 @@ impl From<&Change> for ChangeView {
             observed: change.observed.clone(),
             sensitive: change.sensitive,
             reason: change.reason.to_string(),
+            owner: change.owner.clone(),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use driftwarden_core::compare::{Comparison, Context, Facts, Ignore, MaskKey, compare};
+use driftwarden_core::compare::{Comparison, Context, Facts, Ignore, MaskKey, compare, writable};
 use driftwarden_core::resource::{Depth, Kind};
 use driftwarden_core::schema::Schema;
 use serde_json::{Map, Value, json};
@@ -489,6 +489,35 @@ fn scalars_are_equal_as_recorded() {
         let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask };
         let found = compare(&at(&entry["a"]), &at(&entry["b"]), facts);
         assert_eq!(json!(found.changes.is_empty()), entry["equal"], "{entry}");
+    }
+}
+
+/// Returns the pointer that says what an expression of jq says, as far as the recordings use it.
+fn pointer_of(jq: &str) -> String {
+    let (path, selected) = jq.split_once(" | select(.").unwrap_or((jq, ""));
+    let item = selected.trim_end_matches(')').replace(" == ", "=").replace('"', "");
+    let path = path.replace("[]", ".*").replace('[', ".").replace([']'], "").replace('.', "/");
+    if item.is_empty() { path } else { format!("{}/[{item}]", path.trim_end_matches("/*")) }
+}
+
+#[test]
+fn a_fix_writes_what_is_declared_and_leaves_what_is_ignored() {
+    let Some(folder) = recordings() else { return };
+    for entry in json_of(&folder.join("k8s-diff/respect-ignore.json")).as_array().unwrap() {
+        let mut ignore = ignore_of(&entry["ignore"]);
+        let jq = entry["ignore"].as_array().unwrap().iter().flat_map(|rule| texts(&rule["jqPathExpressions"]));
+        ignore.pointers.extend(jq.map(|expression| pointer_of(&expression)));
+        let kind = Kind::new(entry["config"]["kind"].as_str().unwrap());
+        let (schema, mask, context) = (Schema::default(), MaskKey::new([7; 32]), Context::default());
+        let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask };
+        let written = writable(&entry["config"], &entry["live"], &ignore, facts);
+        for (path, expected) in entry["expect"].as_object().unwrap() {
+            let found = match path.strip_prefix("len:") {
+                Some(path) => json!(written.pointer(path).unwrap().as_array().unwrap().len()),
+                None => written.pointer(path).cloned().unwrap_or(Value::Null),
+            };
+            assert_eq!(found, *expected, "{} {path}", entry["name"]);
+        }
     }
 }
 

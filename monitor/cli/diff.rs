@@ -77,12 +77,33 @@ struct SchemaFile {
     defaults: std::collections::BTreeMap<String, Value>,
     unordered: Vec<String>,
     free_form: Vec<String>,
+    keys: std::collections::BTreeMap<String, Vec<String>>,
+    sets: Vec<String>,
+    atomic: Vec<String>,
+    quantities: Vec<String>,
+    durations: Vec<String>,
+    encoded: Vec<String>,
+    unstated: Vec<String>,
 }
 
 impl From<SchemaFile> for Schema {
     fn from(file: SchemaFile) -> Self {
-        let SchemaFile { read_only, write_only, create_only, defaults, unordered, free_form } = file;
-        Self { read_only, write_only, create_only, defaults, unordered, free_form, ..Self::default() }
+        Self {
+            read_only: file.read_only,
+            write_only: file.write_only,
+            create_only: file.create_only,
+            defaults: file.defaults,
+            unordered: file.unordered,
+            free_form: file.free_form,
+            keys: file.keys,
+            sets: file.sets,
+            atomic: file.atomic,
+            quantities: file.quantities,
+            durations: file.durations,
+            encoded: file.encoded,
+            unstated: file.unstated,
+            ..Self::default()
+        }
     }
 }
 
@@ -134,6 +155,8 @@ struct ReportedChange<'a> {
     observed: &'a Value,
     sensitive: bool,
     reason: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<&'a str>,
 }
 
 #[derive(Debug, Serialize)]
@@ -152,6 +175,7 @@ impl<'a> Report<'a> {
             observed: &change.observed,
             sensitive: change.sensitive,
             reason: &change.reason,
+            owner: change.owner.as_deref(),
         });
         let unknown =
             found.unknown.iter().map(|unknown| ReportedUnknown { path: &unknown.path, reason: unknown.reason });

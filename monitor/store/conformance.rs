@@ -8,7 +8,7 @@ use driftwarden_core::finding::{
     Actor, Cause, DriftKind, Evidence, Finding, Fingerprint, Phase, Severity, Step, Subject, Transition,
 };
 use driftwarden_core::resource::{GapReason, Kind, Origin, Provider, Scope, Touched};
-use driftwarden_core::schema::Schema;
+use driftwarden_core::schema::{Compiled, Schema};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
@@ -96,6 +96,7 @@ fn rich_finding() -> Finding {
         observed,
         sensitive: op == ChangeOp::Added,
         reason: format!("because of {path}").into(),
+        owner: (op == ChangeOp::Added).then(|| "kubectl-edit".to_owned()),
     };
     let mut finding = finding("rich/%ü", 4_000_000_000, Phase::Resolved);
     finding.evidence.changes = vec![
@@ -442,7 +443,14 @@ pub(super) async fn a_schema_is_kept_until_a_newer_one_is_read(place: Place) {
         defaults: [("/A~1b/*/c".to_owned(), json!({"d": [1.5, null]}))].into(),
         unordered: vec!["/Rules".to_owned()],
         free_form: vec!["/Labels".to_owned()],
-        ..Schema::default()
+        keys: [("/ports".to_owned(), vec!["port".to_owned(), "protocol".to_owned()])].into(),
+        sets: vec!["/finalizers".to_owned()],
+        atomic: vec!["/selector".to_owned()],
+        quantities: vec!["/limits/*".to_owned()],
+        durations: vec!["/timeout".to_owned()],
+        encoded: vec!["/caBundle".to_owned()],
+        unstated: vec!["/values".to_owned()],
+        compiled: Compiled::default(),
     };
     let row = |realm: &str, kind: &str, read_at| SchemaRow {
         realm: realm.into(),

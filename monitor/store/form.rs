@@ -80,6 +80,20 @@ pub(super) struct SchemaForm {
     defaults: BTreeMap<String, Value>,
     unordered: Vec<String>,
     free_form: Vec<String>,
+    #[serde(default)]
+    keys: BTreeMap<String, Vec<String>>,
+    #[serde(default)]
+    sets: Vec<String>,
+    #[serde(default)]
+    atomic: Vec<String>,
+    #[serde(default)]
+    quantities: Vec<String>,
+    #[serde(default)]
+    durations: Vec<String>,
+    #[serde(default)]
+    encoded: Vec<String>,
+    #[serde(default)]
+    unstated: Vec<String>,
 }
 
 impl Form for Schema {
@@ -87,14 +101,71 @@ impl Form for Schema {
     const WHAT: &'static str = "schema";
 
     fn written(&self) -> SchemaForm {
-        let Self { read_only, write_only, create_only, defaults, unordered, free_form, compiled: _ } = self.clone();
-        SchemaForm { read_only, write_only, create_only, defaults, unordered, free_form }
+        let Self {
+            read_only,
+            write_only,
+            create_only,
+            defaults,
+            unordered,
+            free_form,
+            keys,
+            sets,
+            atomic,
+            quantities,
+            durations,
+            encoded,
+            unstated,
+            compiled: _,
+        } = self.clone();
+        SchemaForm {
+            read_only,
+            write_only,
+            create_only,
+            defaults,
+            unordered,
+            free_form,
+            keys,
+            sets,
+            atomic,
+            quantities,
+            durations,
+            encoded,
+            unstated,
+        }
     }
 
     fn read(written: SchemaForm) -> Result<Self, String> {
-        let SchemaForm { read_only, write_only, create_only, defaults, unordered, free_form } = written;
-        let compiled = Compiled::default();
-        Ok(Self { read_only, write_only, create_only, defaults, unordered, free_form, compiled })
+        let SchemaForm {
+            read_only,
+            write_only,
+            create_only,
+            defaults,
+            unordered,
+            free_form,
+            keys,
+            sets,
+            atomic,
+            quantities,
+            durations,
+            encoded,
+            unstated,
+        } = written;
+        Ok(Self {
+            read_only,
+            write_only,
+            create_only,
+            defaults,
+            unordered,
+            free_form,
+            keys,
+            sets,
+            atomic,
+            quantities,
+            durations,
+            encoded,
+            unstated,
+            compiled: Compiled::default(),
+        })
     }
 }
 
@@ -265,6 +336,8 @@ pub(super) struct ChangeForm {
     /// Not there in rows that are older than reasons.
     #[serde(default)]
     reason: Cow<'static, str>,
+    #[serde(default)]
+    owner: Option<String>,
 }
 
 impl Form for Change {
@@ -272,14 +345,14 @@ impl Form for Change {
     const WHAT: &'static str = "change";
 
     fn written(&self) -> ChangeForm {
-        let Self { path, op, desired, observed, sensitive, reason } = self.clone();
-        ChangeForm { path, op: op.as_str().to_owned(), desired, observed, sensitive, reason }
+        let Self { path, op, desired, observed, sensitive, reason, owner } = self.clone();
+        ChangeForm { path, op: op.as_str().to_owned(), desired, observed, sensitive, reason, owner }
     }
 
     fn read(written: ChangeForm) -> Result<Self, String> {
-        let ChangeForm { path, op, desired, observed, sensitive, reason } = written;
+        let ChangeForm { path, op, desired, observed, sensitive, reason, owner } = written;
         let known = [ChangeOp::Changed, ChangeOp::Removed, ChangeOp::Added].into_iter().find(|it| it.as_str() == op);
-        Ok(Self { path, op: word(known, &op)?, desired, observed, sensitive, reason })
+        Ok(Self { path, op: word(known, &op)?, desired, observed, sensitive, reason, owner })
     }
 }
 

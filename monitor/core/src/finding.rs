@@ -456,6 +456,7 @@ mod tests {
             observed: json!(2),
             sensitive: false,
             reason: "".into(),
+            owner: None,
         };
         Box::new(Evidence {
             resource: scope().id(&Kind::from("AWS::S3::Bucket"), "logs"),

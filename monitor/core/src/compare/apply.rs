@@ -85,6 +85,7 @@ mod tests {
             observed: Value::Null,
             sensitive: false,
             reason: "".into(),
+            owner: None,
         };
         assert_eq!(&apply(&[change], &desired, &observed), expected, "{path}");
     }

@@ -4,13 +4,14 @@
 
 use serde_json::Value;
 
-use super::Comparison;
+use super::{ChangeOp, Comparison};
 use crate::schema::unescaped;
 
 /// The attributes that an ignore rule names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ignore {
-    /// RFC 6901 pointers with `*` for "each item"; what is below is meant too.
+    /// RFC 6901 pointers with `*` for "each item" and `[name=value]` for the items that have it; what is below is meant
+    /// too.
     pub pointers: Vec<String>,
     /// Field managers of Kubernetes: what they own is theirs.
     pub managers: Vec<String>,
@@ -20,14 +21,18 @@ impl Ignore {
     /// Takes what the rule hides out of `found`, and returns how many changes that were.
     pub fn take(&self, found: &mut Comparison, desired: &Value, observed: &Value) -> usize {
         let before = found.changes.len();
-        let hides = |path: &str| self.points_at(path) || self.owned(path, desired, observed);
-        found.changes.retain(|change| !hides(&change.path));
-        found.undeclared.retain(|path| !hides(path));
+        found.changes.retain(|change| match change.op {
+            ChangeOp::Added => !self.hides(&change.path, [observed, observed]),
+            ChangeOp::Changed | ChangeOp::Removed => !self.hides(&change.path, [desired, observed]),
+        });
+        found.undeclared.retain(|path| !self.hides(path, [observed, observed]));
         before - found.changes.len()
     }
 
-    fn points_at(&self, path: &str) -> bool {
-        self.pointers.iter().any(|pointer| is_below(path, pointer))
+    /// Returns whether the value at `path` is ignored; `sides` are the value that the path leads through and what was
+    /// read.
+    pub(super) fn hides(&self, path: &str, [side, observed]: [&Value; 2]) -> bool {
+        self.pointers.iter().any(|pointer| selects(pointer, path, side)) || self.owned(path, side, observed)
     }
 
     fn owned(&self, path: &str, desired: &Value, observed: &Value) -> bool {
@@ -44,13 +49,27 @@ impl Ignore {
 }
 
 /// Returns whether `path` is what `pattern` names, or below it.
-fn is_below(path: &str, pattern: &str) -> bool {
+pub(super) fn is_below(path: &str, pattern: &str) -> bool {
     let mut steps = path.split('/');
     pattern.split('/').all(|wanted| steps.next().is_some_and(|step| wanted == step || wanted == "*"))
 }
 
+/// Returns whether `path`, through `side`, is what `pattern` names, or below it.
+fn selects(pattern: &str, path: &str, side: &Value) -> bool {
+    let (mut steps, mut side) = (path.split('/').skip(1), Some(side));
+    pattern.split('/').skip(1).all(|wanted| {
+        let Some(step) = steps.next() else { return false };
+        side = side.and_then(|side| below(side, &unescaped(step)));
+        let item = wanted.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')?.split_once('='));
+        match item {
+            Some((name, value)) => side.and_then(|item| item.get(name)?.as_str()) == Some(value),
+            None => wanted == step || wanted == "*",
+        }
+    })
+}
+
 /// Returns whether a tree of owned fields holds the value at `path`.
-fn owns(fields: &Value, path: &str, sides: [&Value; 2]) -> bool {
+pub(super) fn owns(fields: &Value, path: &str, sides: [&Value; 2]) -> bool {
     let (mut fields, mut sides) = (fields, sides.map(Some));
     for step in path.split('/').skip(1).map(unescaped) {
         if fields.as_object().is_some_and(serde_json::Map::is_empty) {
@@ -96,6 +115,14 @@ mod tests {
 
     fn check(path: &str, pattern: &str, below: bool) {
         assert_eq!(is_below(path, pattern), below, "{path} {pattern}");
+    }
+
+    #[test]
+    fn an_item_is_named_by_what_it_has() {
+        let pod = serde_json::json!({"spec": {"containers": [{"name": "a"}, {"name": "b"}]}});
+        let selected = |path: &str| selects("/spec/containers/[name=b]", path, &pod);
+        assert!(selected("/spec/containers/1") && selected("/spec/containers/1/image"));
+        assert!(!selected("/spec/containers/0/image") && !selected("/spec/containers"));
     }
 
     #[test]

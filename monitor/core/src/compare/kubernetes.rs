@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 
 use super::walk::{Place, Step, Walk, is_empty};
 use super::{ChangeOp, quantity, scalar, text};
+use crate::schema::mark;
 
 /// The annotation in which `kubectl apply` keeps what it applied.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
@@ -122,25 +123,73 @@ pub(super) fn is_key_default(key: &str, value: &Value) -> bool {
     key == "protocol" && value == "TCP"
 }
 
+/// Fields that the server leaves out when they are off or zero, for it cannot tell that from their absence.
+const LEFT_OUT: [&str; 21] = [
+    "chapAuthDiscovery",
+    "chapAuthSession",
+    "globalDefault",
+    "hostIPC",
+    "hostNetwork",
+    "hostPID",
+    "hostPort",
+    "initialDelaySeconds",
+    "insecureSkipTLSVerify",
+    "minReadySeconds",
+    "nodePort",
+    "nullable",
+    "paused",
+    "preserveUnknownFields",
+    "publishNotReadyAddresses",
+    "readOnly",
+    "stdin",
+    "stdinOnce",
+    "tty",
+    "unschedulable",
+    "x-kubernetes-embedded-resource",
+];
+
+/// Returns whether a declared value is one that the server leaves out.
+pub(super) fn is_left_out(name: &str, value: &Value) -> bool {
+    let nothing = value == &Value::Bool(false) || value.as_f64() == Some(0.0);
+    nothing && LEFT_OUT.contains(&name)
+}
+
+/// Returns whether something that nobody declared was put into a value that is written whole.
+///
+/// A single value in a structure may be the server's default; an entry of a map, a list or a structure is somebody's.
+pub(super) fn counts_in_atomic(path: &[Step<'_>], (name, value): (&str, &Value), at: Place) -> bool {
+    let is_entry = at.marks & mark::FREE_FORM != 0 || value.is_object() || value.is_array();
+    is_entry && !is_empty(value) && !is_bookkeeping(path, name)
+}
+
 /// Returns whether the order of a list means nothing.
 pub(super) fn is_set(name: &str) -> bool {
     matches!(name, "finalizers" | "subsets" | "addresses" | "notReadyAddresses" | "accessModes")
 }
 
 /// Returns whether two scalars are the same to the server.
-pub(super) fn same_scalar(walk: &Walk<'_>, desired: &Value, observed: &Value) -> bool {
+pub(super) fn same_scalar(walk: &Walk<'_>, (desired, observed): (&Value, &Value), at: Place) -> bool {
     if walk.path.len() == 1 && walk.name() == "apiVersion" {
         return group(desired) == group(observed);
     }
     if walk.inside(|name| name == "annotations" || name == "labels") && !walk.inside(|name| name == "spec") {
         return false;
     }
-    let amount = walk.inside(is_amount) && scalar::same_quantity(desired, observed);
     let texts = || Some((desired.as_str()?, observed.as_str()?));
     let span = |(left, right)| matches!((quantity::duration(left), quantity::duration(right)), (Some(left), Some(right)) if left == right);
-    amount
-        || (is_duration(walk.name()) && texts().is_some_and(span))
+    let is_amount = if walk.is_stated(at) { at.marks & mark::QUANTITY != 0 } else { walk.inside(is_amount) };
+    // Controllers write durations in their own way too, and no schema of a custom resource says that a text is one.
+    let is_duration = at.marks & mark::DURATION != 0 || is_duration(walk.name());
+    (is_amount && scalar::same_quantity(desired, observed))
+        || (is_duration && texts().is_some_and(span))
+        || (at.marks & mark::ENCODED != 0
+            && texts().is_some_and(|(left, right)| without_breaks(left).eq(without_breaks(right))))
         || walk.name() == "data" && is_empty(desired) && is_empty(observed)
+}
+
+/// The server takes base64 in lines, and gives it back in one.
+fn without_breaks(text: &str) -> impl Iterator<Item = u8> {
+    text.bytes().filter(|byte| !matches!(byte, b'\r' | b'\n'))
 }
 
 fn group(api_version: &Value) -> Option<&str> {
@@ -206,7 +255,7 @@ pub(super) fn given_up<'a>(walk: &mut Walk<'a>, desired: &'a Value, observed: &'
     let annotation = metadata.and_then(|m| m.get("annotations")?.get(LAST_APPLIED)?.as_str());
     if let Some(applied) = annotation.and_then(|text| serde_json::from_str::<Value>(text).ok()) {
         let mut paths = Vec::new();
-        removed(&applied, (desired, observed), &mut Vec::new(), &mut paths);
+        removed(walk, &applied, (desired, observed), (&mut Vec::new(), walk.root()), &mut paths);
         note(walk, paths);
     }
     for owner in metadata.and_then(|m| m.get("managedFields")?.as_array()).into_iter().flatten() {
@@ -240,38 +289,45 @@ fn is_kept_by_server(path: &[Step<'_>], name: &str) -> bool {
         || (path.len() == 1 && matches!(name, "namespace" | "name"))
 }
 
-/// Collects what `applied` has, `desired` lacks and `observed` still has.
+/// Collects what `applied` has, `desired` lacks and `observed` still has. What the server takes for it anyway would come
+/// back, and is nothing that is left to remove.
 fn removed<'a>(
+    walk: &Walk<'a>,
     applied: &Value,
     (desired, observed): (&'a Value, &'a Value),
-    way: &mut Way<'a>,
+    (way, at): (&mut Way<'a>, Place),
     out: &mut Vec<(Way<'a>, &'a Value)>,
 ) {
     match (applied, desired, observed) {
         (Value::Object(applied), Value::Object(desired), Value::Object(observed)) => {
             for (name, value) in observed {
                 let Some(before) = applied.get(name).filter(|_| !is_kept_by_server(way, name)) else { continue };
+                let inside = walk.named(at, name);
                 way.push(Step::Name(name));
                 match desired.get(name) {
-                    None | Some(Value::Null) if is_empty(value) => {}
+                    None | Some(Value::Null) if is_empty(value) || walk.is_default(value, inside) => {}
                     None | Some(Value::Null) if before.is_object() && value.is_object() => {
-                        removed(before, (nothing(), value), way, out);
+                        removed(walk, before, (nothing(), value), (way, inside), out);
                     }
                     None | Some(Value::Null) => out.push((way.clone(), value)),
-                    Some(wanted) => removed(before, (wanted, value), way, out),
+                    Some(wanted) => removed(walk, before, (wanted, value), (way, inside), out),
                 }
                 way.pop();
             }
         }
         (Value::Array(applied), Value::Array(desired), Value::Array(observed)) => {
             let name = way.last().map_or("", |step| if let Step::Name(name) = step { *name } else { "" });
-            let Some(keys) = list_keys(name, applied) else { return };
+            let keys = keys_at(walk, name, applied, at);
+            if keys.is_empty() {
+                return;
+            }
+            let inside = walk.item(at);
             for (index, item) in observed.iter().enumerate() {
-                let Some(before) = applied.iter().find(|other| shares(keys, other, item)) else { continue };
+                let Some(before) = applied.iter().find(|other| shares(&keys, other, item)) else { continue };
                 way.push(Step::Item(index));
-                match desired.iter().find(|other| shares(keys, other, item)) {
+                match desired.iter().find(|other| shares(&keys, other, item)) {
                     None => out.push((way.clone(), item)),
-                    Some(wanted) => removed(before, (wanted, item), way, out),
+                    Some(wanted) => removed(walk, before, (wanted, item), (way, inside), out),
                 }
                 way.pop();
             }
@@ -280,13 +336,21 @@ fn removed<'a>(
     }
 }
 
+/// Returns the attributes by which the items of a list are told apart: as the server states, or by the list's name.
+pub(super) fn keys_at<'a>(walk: &Walk<'a>, name: &str, items: &[Value], at: Place) -> Vec<&'a str> {
+    if walk.is_stated(at) {
+        return walk.stated_keys(at).iter().map(|key| &**key).collect();
+    }
+    list_keys(name, items).map(<[_]>::to_vec).unwrap_or_default()
+}
+
 /// Returns an object that declares nothing.
 fn nothing() -> &'static Value {
     static NOTHING: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));
     &NOTHING
 }
 
-fn shares(keys: &[&str], left: &Value, right: &Value) -> bool {
+pub(super) fn shares(keys: &[&str], left: &Value, right: &Value) -> bool {
     keys.iter().all(|key| match (left.get(key), right.get(key)) {
         (Some(left), Some(right)) => left == right,
         (Some(one), None) | (None, Some(one)) => is_key_default(key, one),

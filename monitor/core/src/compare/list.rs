@@ -119,7 +119,10 @@ fn is_ordered(walk: &Walk<'_>, lists: Lists<'_>, at: Place) -> bool {
         return false;
     }
     match walk.flavor {
-        Flavor::Kubernetes => kubernetes::list_keys(walk.name(), lists.0).is_none() && !kubernetes::is_set(walk.name()),
+        Flavor::Kubernetes => {
+            walk.is_stated(at)
+                || (kubernetes::list_keys(walk.name(), lists.0).is_none() && !kubernetes::is_set(walk.name()))
+        }
         Flavor::Other => key_of(walk, lists).is_none(),
         _ if !walk.knows(Class::AnyOrder) => true,
         _ => walk.is_document() || walk.knowledge.lists(&ORDERED, |word| word == walk.name()),
@@ -139,7 +142,7 @@ fn in_order<'a>(walk: &mut Walk<'a>, both: (&'a Value, &'a Value), (desired, obs
 fn matched<'a>(walk: &mut Walk<'a>, both: (&'a Value, &'a Value), (desired, observed): Lists<'a>, at: Place) {
     let place = walk.item(at);
     let mut free: Vec<bool> = observed.iter().map(|item| !is_provided(walk, item)).collect();
-    let keys = keys_of(walk, (desired, observed));
+    let keys = keys_of(walk, (walk.name(), (desired, observed)), at);
     let mut pairs: Vec<Option<usize>> = vec![None; desired.len()];
     for pass in [Pass::Exact, Pass::Known, Pass::Any] {
         for (index, item) in desired.iter().enumerate().filter(|(_, item)| pass == Pass::Any || !holds_unresolved(item))
@@ -210,7 +213,7 @@ fn find<'a>(
     walk: &mut Walk<'a>,
     (item, index): (&'a Value, usize),
     (observed, free): (&'a [Value], &[bool]),
-    (keys, pass): (&[&'static str], Pass),
+    (keys, pass): (&[&'a str], Pass),
     place: Place,
 ) -> Option<usize> {
     let mut order = std::iter::once(index).chain((0..observed.len()).filter(|other| *other != index));
@@ -228,15 +231,12 @@ fn find<'a>(
     })
 }
 
-fn same_keys<'a>(
-    walk: &mut Walk<'a>,
-    (item, found): (&'a Value, &'a Value),
-    keys: &[&'static str],
-    place: Place,
-) -> bool {
+fn same_keys<'a>(walk: &mut Walk<'a>, (item, found): (&'a Value, &'a Value), keys: &[&'a str], place: Place) -> bool {
     keys.iter().all(|key| match (item.get(key), found.get(key)) {
         (Some(left), Some(right)) => left == right || walk.same_key(key, (left, right), place),
-        (Some(one), None) | (None, Some(one)) => kubernetes::is_key_default(key, one),
+        (Some(one), None) | (None, Some(one)) => {
+            kubernetes::is_key_default(key, one) || walk.is_default(one, walk.named(place, key))
+        }
         (None, None) => true,
     })
 }
@@ -252,7 +252,7 @@ fn leftover<'a>(
     walk: &mut Walk<'a>,
     both: (&'a Value, &'a Value),
     (lost, left): (Vec<usize>, Vec<usize>),
-    (at, keys): (Place, &[&'static str]),
+    (at, keys): (Place, &[&str]),
 ) {
     let (Value::Array(desired), Value::Array(observed)) = both else { return };
     let place = walk.item(at);
@@ -270,6 +270,7 @@ fn leftover<'a>(
         && let (Some(item @ Value::Object(_)), Some(found @ Value::Object(_))) =
             (desired.get(index), observed.get(other))
         && at.marks & mark::PARTIAL == 0
+        && !is_keyed_by_server(walk, keys)
     {
         return walk.below(Step::Item(index), |walk| walk.value(item, found, place));
     }
@@ -322,6 +323,11 @@ fn is_elsewhere<'a>(walk: &mut Walk<'a>, index: usize, item: &'a Value, place: P
     is_elsewhere
 }
 
+/// Returns whether the server tells items apart by these keys, so that two of other keys have nothing to do with each other.
+fn is_keyed_by_server(walk: &Walk<'_>, keys: &[&str]) -> bool {
+    walk.flavor == Flavor::Kubernetes && !keys.is_empty()
+}
+
 /// Returns whether another resource is known to have put an item into this list.
 fn is_declared_elsewhere(walk: &Walk<'_>, item: &Value) -> bool {
     let Some(related) = walk.facts.context.related.as_object() else { return false };
@@ -342,11 +348,18 @@ fn holds(value: &Value, item: &Value) -> bool {
 ///
 /// Items that have names stand for themselves: one more says nothing about those that are declared, and is listed as
 /// undeclared. A list of values without names is one value.
-fn is_open(walk: &Walk<'_>, observed: &[Value], (at, keys): (Place, &[&'static str])) -> bool {
-    if at.whole || walk.is_document() {
+fn is_open(walk: &Walk<'_>, observed: &[Value], (at, keys): (Place, &[&str])) -> bool {
+    !at.whole && !walk.is_document() && is_shared(walk, (walk.name(), observed), (at, keys))
+}
+
+/// Returns whether others may add items of their own to the list of that name, whose items have these keys.
+pub(super) fn is_shared(walk: &Walk<'_>, (name, observed): (&str, &[Value]), (at, keys): (Place, &[&str])) -> bool {
+    if at.marks & mark::ATOMIC != 0 {
         return false;
     }
-    let name = walk.name();
+    if walk.flavor == Flavor::Kubernetes && walk.is_stated(at) {
+        return at.marks & (mark::SHARED | mark::PARTIAL) != 0;
+    }
     at.marks & mark::PARTIAL != 0
         || match walk.flavor {
             Flavor::Kubernetes => kubernetes::list_keys(name, observed).is_some() || is_tags(name),
@@ -416,10 +429,10 @@ fn is_provided(walk: &Walk<'_>, item: &Value) -> bool {
     }
 }
 
-/// Returns the attributes by which the items of two lists are told apart.
-fn keys_of(walk: &Walk<'_>, lists: Lists<'_>) -> Vec<&'static str> {
+/// Returns the attributes by which the items of two lists of that name are told apart.
+pub(super) fn keys_of<'a>(walk: &Walk<'a>, (name, lists): (&str, Lists<'_>), at: Place) -> Vec<&'a str> {
     if walk.flavor == Flavor::Kubernetes {
-        return kubernetes::list_keys(walk.name(), lists.0).map(<[_]>::to_vec).unwrap_or_default();
+        return kubernetes::keys_at(walk, name, lists.0, at);
     }
     key_of(walk, lists).map(|key| if key == SPACED { vec!["Namespace", key] } else { vec![key] }).unwrap_or_default()
 }

@@ -9,8 +9,10 @@ mod ignore;
 mod knowledge;
 mod kubernetes;
 mod list;
+mod owner;
 mod policy;
 mod quantity;
+mod remedy;
 mod scalar;
 pub(crate) mod sensitive;
 mod table;
@@ -30,6 +32,7 @@ pub use apply::apply;
 pub use explain::Fold;
 pub use ignore::Ignore;
 pub use knowledge::{Class, Knowledge, Part};
+pub use remedy::{Patch, patch, writable};
 pub use sensitive::masked;
 pub use table::Fact;
 
@@ -122,6 +125,8 @@ pub struct Change {
     pub sensitive: bool,
     /// Why the difference counts, for people.
     pub reason: Cow<'static, str>,
+    /// Who owns the field, where the provider keeps account of that: names that the owners gave themselves.
+    pub owner: Option<String>,
 }
 
 /// A declared value about which nothing can be said.
@@ -179,9 +184,11 @@ impl Comparison {
     }
 }
 
+/// All that is known.
+static WHOLE: Knowledge = Knowledge::WHOLE;
+
 /// Compares what Git declares with what was read.
 pub fn compare(desired: &Value, observed: &Value, facts: Facts<'_>) -> Comparison {
-    static WHOLE: Knowledge = Knowledge::WHOLE;
     compare_knowing(desired, observed, facts, &WHOLE)
 }
 

@@ -28,7 +28,7 @@ pub(super) fn judge(walk: &Walk<'_>, (desired, observed): (&Value, &Value), at: 
     match (desired, observed) {
         _ if desired == observed => Judgment::Same("the same"),
         _ if walk.knows(Class::Canonical) && canonical(desired, observed) => Judgment::Same(Class::Canonical.fold()),
-        _ if walk.flavor == Flavor::Kubernetes && kubernetes::same_scalar(walk, desired, observed) => {
+        _ if walk.flavor == Flavor::Kubernetes && kubernetes::same_scalar(walk, (desired, observed), at) => {
             Judgment::Same("one quantity or duration, written in two ways")
         }
         _ if rounded(desired, observed, at) => Judgment::Same("rounded down by the service"),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use super::explain::{self, Fold};
 use super::{
-    Change, ChangeOp, Class, Comparison, Facts, Flavor, Knowledge, Unknown, kubernetes, list, policy, scalar,
+    Change, ChangeOp, Class, Comparison, Facts, Flavor, Knowledge, Unknown, kubernetes, list, owner, policy, scalar,
     sensitive, table, undeclared,
 };
 use crate::resource::Depth;
@@ -34,7 +34,13 @@ pub(super) struct Place {
 }
 
 /// Marks that hold for everything below.
-const INHERITED: u32 = mark::READ_ONLY | mark::WRITE_ONLY | mark::NOT_READ | mark::FREE_FORM | mark::CASELESS;
+const INHERITED: u32 = mark::READ_ONLY
+    | mark::WRITE_ONLY
+    | mark::NOT_READ
+    | mark::FREE_FORM
+    | mark::CASELESS
+    | mark::ATOMIC
+    | mark::UNSTATED;
 
 /// A declared object and the observed one beside it.
 type Pair<'a> = (&'a Map<String, Value>, &'a Map<String, Value>);
@@ -86,7 +92,11 @@ impl<'a> Walk<'a> {
                 kubernetes::given_up(&mut self, desired, observed);
             }
         }
-        let (mut out, folds) = (self.out, self.folds);
+        let (mut out, mut folds) = (self.out, self.folds);
+        if self.flavor == Flavor::Kubernetes {
+            let done = owner::settle(&mut out.changes, desired, observed);
+            folds = folds.map(|folds| folds.into_iter().chain(done).collect());
+        }
         out.changes.sort_by(|a, b| a.path.cmp(&b.path));
         out.changes.dedup_by(|a, b| a.path == b.path);
         out.undeclared.sort();
@@ -106,7 +116,7 @@ impl<'a> Walk<'a> {
         !inner.differs
     }
 
-    fn root(&self) -> Place {
+    pub(super) fn root(&self) -> Place {
         self.placed(self.schema.root(), self.table.root(), Place::default())
     }
 
@@ -121,6 +131,16 @@ impl<'a> Walk<'a> {
 
     pub(super) fn item(&self, at: Place) -> Place {
         self.placed(self.schema.item(at.schema), self.table.item(at.table), at)
+    }
+
+    /// Returns whether the provider's schema speaks of the place at hand: what it does not mention there is not so.
+    pub(super) fn is_stated(&self, at: Place) -> bool {
+        self.facts.schema.states_lists() && at.marks & mark::UNSTATED == 0
+    }
+
+    /// Returns the attributes by which the provider tells the items of a list apart; none where it does not say.
+    pub(super) fn stated_keys(&self, at: Place) -> &'a [Box<str>] {
+        self.schema.keys_of(at.schema)
     }
 
     /// Returns whether `value` is what the attribute is when nobody says.
@@ -304,6 +324,13 @@ impl<'a> Walk<'a> {
                 }
             });
         }
+        if at.marks & mark::ATOMIC != 0 && kubernetes::counts_in_atomic(&self.path, (name, value), at) {
+            let place = self.named(at, name);
+            let reason = "the server writes what it is in as one value: what nobody declared counts too";
+            return self.below(Step::Name(name), |walk| {
+                walk.report_because(ChangeOp::Added, (&Value::Null, value), place, reason);
+            });
+        }
         let respelled = |key: &String| at.marks & mark::FREE_FORM == 0 && key.eq_ignore_ascii_case(name);
         let renamed = at.marks & mark::OPERATORS != 0 && synonym(name).is_some_and(|old| desired.contains_key(old));
         if self.probing > 0 || renamed || (self.flavor == Flavor::Aws && desired.keys().any(respelled)) {
@@ -426,6 +453,7 @@ impl<'a> Walk<'a> {
                     self.below(Step::Item(index), |walk| walk.absent(value, place));
                 }
             }
+            _ if self.flavor == Flavor::Kubernetes => {}
             _ => self.unknown("write_only"),
         }
     }
@@ -453,7 +481,8 @@ impl<'a> Walk<'a> {
                 lost
             }),
             Value::Array(items) => items.iter().any(|value| self.is_lost_below(value, self.item(at))),
-            _ if self.flavor == Flavor::Kubernetes || !self.knows(Class::HiddenSecret) => true,
+            _ if self.flavor == Flavor::Kubernetes => !kubernetes::is_left_out(self.name(), desired),
+            _ if !self.knows(Class::HiddenSecret) => true,
             _ => !sensitive::is_secret_name(self.name()),
         }
     }
@@ -492,7 +521,7 @@ impl<'a> Walk<'a> {
         if self.probing == 0 {
             let (desired, observed, sensitive) = self.shown(both, at);
             let (path, reason) = (pointer(&self.path), reason.into());
-            self.out.changes.push(Change { path, op, desired, observed, sensitive, reason });
+            self.out.changes.push(Change { path, op, desired, observed, sensitive, reason, owner: None });
         }
     }
 

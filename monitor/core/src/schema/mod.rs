@@ -9,6 +9,8 @@ use serde_json::Value;
 
 use crate::resource::Kind;
 
+pub mod openapi;
+
 /// Version of what is made of providers' schemas: what an older one made is read anew.
 pub const VERSION: u32 = 1;
 
@@ -53,6 +55,20 @@ pub struct Schema {
     pub unordered: Vec<String>,
     /// Maps whose keys the user invents.
     pub free_form: Vec<String>,
+    /// Lists whose items are told apart by these attributes of theirs. Others may add items of their own.
+    pub keys: BTreeMap<String, Vec<String>>,
+    /// Lists whose values are told apart by themselves. Others may add values of their own.
+    pub sets: Vec<String>,
+    /// Lists and maps that are one value: who writes them writes all of them.
+    pub atomic: Vec<String>,
+    /// Amounts that are written in many ways: `1` and `1000m`.
+    pub quantities: Vec<String>,
+    /// Spans of time that are written in many ways: `90s` and `1m30s`.
+    pub durations: Vec<String>,
+    /// Bytes, written in base64.
+    pub encoded: Vec<String>,
+    /// Places of which the provider says that it takes anything as it comes, although it states the rest.
+    pub unstated: Vec<String>,
     /// The pointers as a tree, built at first use. A schema that is changed afterwards keeps the old tree: build it
     /// whole, then compare.
     pub compiled: Compiled,
@@ -64,17 +80,16 @@ impl Schema {
         self.compiled.0.get_or_init(|| self.build())
     }
 
+    /// Returns whether it is stated how lists are merged, so that a list of which nothing is said is one value.
+    pub(crate) fn states_lists(&self) -> bool {
+        !(self.keys.is_empty() && self.sets.is_empty() && self.atomic.is_empty())
+    }
+
     /// Returns a digest of everything that is stated.
     pub fn hash(&self) -> [u8; 32] {
-        let Self { read_only, write_only, create_only, defaults, unordered, free_form, compiled: _ } = self;
+        let Self { defaults, keys, .. } = self;
         let mut hasher = blake3::Hasher::new();
-        for (name, pointers) in [
-            ("read_only", read_only),
-            ("write_only", write_only),
-            ("create_only", create_only),
-            ("unordered", unordered),
-            ("free_form", free_form),
-        ] {
+        for (name, _, pointers) in self.pointers() {
             add(&mut hasher, name);
             for pointer in pointers {
                 add(&mut hasher, pointer);
@@ -84,25 +99,62 @@ impl Schema {
             add(&mut hasher, pointer);
             add(&mut hasher, &value.to_string());
         }
+        for (pointer, names) in keys {
+            add(&mut hasher, pointer);
+            for name in names {
+                add(&mut hasher, name);
+            }
+        }
         *hasher.finalize().as_bytes()
+    }
+
+    /// Returns the plain pointers, by field, with what they mark.
+    fn pointers(&self) -> [(&'static str, u32, &[String]); 11] {
+        // In full, so that a new field cannot be forgotten.
+        let Self {
+            read_only,
+            write_only,
+            create_only,
+            defaults: _,
+            unordered,
+            free_form,
+            keys: _,
+            sets,
+            atomic,
+            quantities,
+            durations,
+            encoded,
+            unstated,
+            compiled: _,
+        } = self;
+        [
+            ("read_only", mark::READ_ONLY, read_only),
+            ("write_only", mark::WRITE_ONLY, write_only),
+            ("create_only", mark::CREATE_ONLY, create_only),
+            ("unordered", mark::UNORDERED, unordered),
+            ("free_form", mark::FREE_FORM, free_form),
+            ("sets", mark::UNORDERED | mark::SHARED, sets),
+            ("atomic", mark::ATOMIC, atomic),
+            ("quantities", mark::QUANTITY, quantities),
+            ("durations", mark::DURATION, durations),
+            ("encoded", mark::ENCODED, encoded),
+            ("unstated", mark::UNSTATED, unstated),
+        ]
     }
 
     fn build(&self) -> Tree {
         let mut tree = Tree::default();
-        let lists = [
-            (&self.read_only, mark::READ_ONLY),
-            (&self.write_only, mark::WRITE_ONLY),
-            (&self.create_only, mark::CREATE_ONLY),
-            (&self.unordered, mark::UNORDERED),
-            (&self.free_form, mark::FREE_FORM),
-        ];
-        for (pointers, marks) in lists {
+        for (_, marks, pointers) in self.pointers() {
             for pointer in pointers {
                 tree.add(pointer, marks, None);
             }
         }
         for (pointer, value) in &self.defaults {
             tree.add(pointer, 0, Some(value));
+        }
+        for (pointer, keys) in &self.keys {
+            tree.add(pointer, mark::UNORDERED | mark::SHARED, None);
+            tree.set_keys(pointer, keys);
         }
         tree.close();
         tree
@@ -162,6 +214,15 @@ pub(crate) mod mark {
     pub(crate) const CUSTOM_PREFIX: u32 = 1 << 12;
     /// Comparison operators under their old and new names.
     pub(crate) const OPERATORS: u32 = 1 << 13;
+    /// Others add items of their own to this list.
+    pub(crate) const SHARED: u32 = 1 << 14;
+    /// Who writes this writes all of it, and all that is inside.
+    pub(crate) const ATOMIC: u32 = 1 << 15;
+    pub(crate) const QUANTITY: u32 = 1 << 16;
+    pub(crate) const DURATION: u32 = 1 << 17;
+    pub(crate) const ENCODED: u32 = 1 << 18;
+    /// The provider says nothing of what is inside.
+    pub(crate) const UNSTATED: u32 = 1 << 19;
 }
 
 /// Pointer patterns as a tree: one step down per attribute name, no text is parsed while comparing.
@@ -176,6 +237,7 @@ struct Node {
     each: Option<u32>,
     marks: u32,
     default: Option<Value>,
+    keys: Box<[Box<str>]>,
 }
 
 /// A place in a [`Tree`]; nothing below it is said where it is none.
@@ -184,6 +246,23 @@ pub(crate) type Spot = Option<u32>;
 impl Tree {
     /// Adds what is said about `pointer`. Call [`Self::close`] after the last one.
     pub(crate) fn add(&mut self, pointer: &str, marks: u32, default: Option<&Value>) {
+        let at = self.at(pointer);
+        if let Some(node) = self.nodes.get_mut(at as usize) {
+            node.marks |= marks;
+            node.default = default.cloned().or_else(|| node.default.take());
+        }
+    }
+
+    /// Says by which attributes the items of the list at `pointer` are told apart.
+    fn set_keys(&mut self, pointer: &str, keys: &[String]) {
+        let at = self.at(pointer);
+        if let Some(node) = self.nodes.get_mut(at as usize) {
+            node.keys = keys.iter().map(|key| key.as_str().into()).collect();
+        }
+    }
+
+    /// Returns the node of `pointer`, made where there is none.
+    fn at(&mut self, pointer: &str) -> u32 {
         if self.nodes.is_empty() {
             self.nodes.push(Node::default());
         }
@@ -191,10 +270,7 @@ impl Tree {
         for step in pointer.split('/').skip(1) {
             at = if step == "*" { self.each_of(at) } else { self.named_of(at, &unescaped(step)) };
         }
-        if let Some(node) = self.nodes.get_mut(at as usize) {
-            node.marks |= marks;
-            node.default = default.cloned().or_else(|| node.default.take());
-        }
+        at
     }
 
     /// Makes what is said of each item also hold for the items that have a name of their own.
@@ -236,6 +312,11 @@ impl Tree {
         self.nodes.get(spot? as usize)?.default.as_ref()
     }
 
+    /// Returns the attributes by which the items of the list at `spot` are told apart; none if that is not said.
+    pub(crate) fn keys_of(&self, spot: Spot) -> &[Box<str>] {
+        spot.and_then(|spot| self.nodes.get(spot as usize)).map_or(&[], |node| &node.keys)
+    }
+
     fn fresh(&mut self) -> u32 {
         self.nodes.push(Node::default());
         u32::try_from(self.nodes.len() - 1).unwrap_or_default()
@@ -272,6 +353,9 @@ impl Tree {
         if let Some(node) = self.nodes.get_mut(to as usize) {
             node.marks |= source.marks;
             node.default = node.default.take().or(source.default);
+            if node.keys.is_empty() {
+                node.keys = source.keys;
+            }
         }
         for (name, child) in &source.named {
             let target = self.named_of(to, name);

@@ -29,7 +29,8 @@ use crate::collect::{Collector, Read, Reading, Wanted};
 use crate::store::{Epoch, Filter, Revision, ScanRecord, Store, Unit, UnitGap};
 use crate::telemetry::emit;
 use crate::telemetry::events::{FindingMoved, GapFound, InvariantBroken, ScanFinished, StageEnded};
-use crate::telemetry::metrics::{FindingState, METRICS, ScopeState};
+use crate::telemetry::metrics::METRICS;
+use crate::telemetry::present::{FindingState, ScopeState};
 
 /// How findings are judged; the same for all scopes.
 #[derive(Debug, Clone)]
@@ -357,8 +358,9 @@ async fn tell_telemetry(pass: &Pass<'_>, report: &Report, store: &dyn Store) -> 
         resolved: count(Transition::Resolved),
     });
     let last_success = last_success(pass, store).await?;
-    let Sights { managed, resources, gaps, .. } = &report.sights;
-    let state = ScopeState { managed: *managed, resources: *resources, gaps: gaps.clone(), last_success, findings };
+    let Sights { managed, resources, gaps, tallies, .. } = &report.sights;
+    let (gaps, tallies) = (gaps.clone(), tallies.clone());
+    let state = ScopeState { managed: *managed, resources: *resources, gaps, last_success, findings, tallies };
     METRICS.set_scope(pass.scope, state);
     Ok(())
 }

@@ -24,5 +24,6 @@ mod harness;
 mod peers;
 mod power_cuts;
 mod repositories;
+mod telling;
 mod tidy;
 mod watched;

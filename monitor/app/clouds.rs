@@ -19,6 +19,7 @@ use crate::schemas::{Asker, Registry};
 use crate::store::Revision;
 use crate::telemetry::emit;
 use crate::telemetry::events::ScanFailed;
+use crate::telemetry::metrics::METRICS;
 
 /// Scopes of one cloud that are scanned at once.
 const SCOPES_AT_ONCE: usize = 8;
@@ -60,7 +61,10 @@ type Reader = (Scope, Arc<dyn Collector>);
 
 async fn scan_cloud(shared: &Shared, plan: &Plan, cloud: &Cloud) {
     let readers = match cloud.collector.scopes().await {
-        Ok(scopes) => readers(scopes, &cloud.collector),
+        Ok(scopes) => {
+            METRICS.expect_scopes(&scopes);
+            readers(scopes, &cloud.collector)
+        }
         Err(error) => blind(shared, cloud, error).await,
     };
     let mut scans = Vec::new();

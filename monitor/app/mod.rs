@@ -39,6 +39,7 @@ use crate::store::{self, Epoch, Store};
 use crate::telemetry::emit;
 use crate::telemetry::events::ConfigReloaded;
 use crate::telemetry::metrics::METRICS;
+use crate::telemetry::present::Watched;
 pub use clouds::{OnePass, scan_once};
 use sources::InForce;
 
@@ -108,6 +109,12 @@ impl Plan {
             sources.push(Arc::new(InForce::open(desired.clone(), &cache, before)?));
         }
         Ok(Self { config, clouds, sources, rules, stop: CancellationToken::new() })
+    }
+
+    /// Returns what the metrics are to be about.
+    fn watched(&self) -> Watched {
+        let clouds = self.clouds.iter().map(|cloud| (cloud.name.clone(), cloud.collector.provider())).collect();
+        Watched { clouds, rules: Arc::clone(&self.rules) }
     }
 }
 
@@ -216,7 +223,7 @@ impl Shared {
         let plan = self.plan.load_full();
         self.outbox.configure(plan.config.notify.clone(), plan.config.remediate.clone());
         self.outbox.kill_switch().set(plan.config.kill_switch);
-        METRICS.retain_scopes(|scope| plan.clouds.iter().any(|cloud| cloud.name == *scope.cloud));
+        METRICS.watch(plan.watched());
         let first_fetch = Arc::new(tokio::sync::Barrier::new(plan.sources.len() + 1));
         for source in &plan.sources {
             self.tasks.spawn(clouds::follow(Arc::clone(&plan), Arc::clone(source), Arc::clone(&first_fetch)));

@@ -1,9 +1,8 @@
 //! Every metric, once. Labels come from closed sets only; never a resource's name.
 //!
-//! Counters and histograms move when an event is emitted. What describes the present (findings, gaps, ages) is handed
-//! over scope by scope and written out at the moment of the scrape, so that a scope that is gone leaves no series.
+//! Counters and histograms move when an event is emitted. What describes the present (findings, gaps, ages) is in
+//! `present`, and written out at the moment of the scrape.
 
-use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicU64;
 
@@ -17,41 +16,39 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::exponential_buckets;
 use prometheus_client::registry::{Registry, Unit};
 
-use driftwarden_core::finding::{Finding, Phase};
-use driftwarden_core::resource::{Gap, GapReason, Scope};
+use driftwarden_core::resource::Scope;
+
+use super::present::{Present, ScopeState, Watched, World};
 
 /// The metrics of this process.
-pub static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
+pub static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::default);
 
-type Float = Gauge<f64, AtomicU64>;
+pub(super) type Float = Gauge<f64, AtomicU64>;
 
 /// Declares a label set whose values are texts.
 macro_rules! labels {
     ($name:ident { $($field:ident),+ }) => {
         #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-        struct $name { $($field: String),+ }
+        pub(super) struct $name { $($field: String),+ }
 
         impl $name {
-            fn of($($field: &str),+) -> Self {
+            pub(super) fn of($($field: &str),+) -> Self {
                 Self { $($field: $field.to_owned()),+ }
             }
         }
     };
 }
 
+pub(super) use labels;
+
 labels!(ServiceLabels { cloud, service });
 labels!(RequestLabels { cloud, service, code });
 labels!(CloudLabels { cloud });
 labels!(ResultLabels { cloud, result });
 labels!(StageLabels { cloud, stage });
-labels!(ScopeLabels { cloud, scope });
-labels!(ManagedLabels { cloud, scope, managed });
-labels!(GapLabels { cloud, scope, reason });
-labels!(AgeLabels { cloud, severity });
 labels!(SourceLabels { source });
 labels!(RevisionLabels { source, revision });
 labels!(BuildLabels { version, revision });
-labels!(FindingLabels { cloud, scope, kind_of, drift, severity, priority, phase });
 labels!(NotificationLabels { receiver, result });
 labels!(ReceiverLabels { receiver });
 labels!(OutboxLabels { kind });
@@ -64,73 +61,11 @@ struct TraceLabels {
     trace_id: String,
 }
 
-/// The labels of `driftwarden_findings`; `type` is not a word that a field can have.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct FindingSeries(FindingLabels);
-
-impl EncodeLabelSet for FindingSeries {
-    fn encode(&self, encoder: &mut prometheus_client::encoding::LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let FindingLabels { cloud, scope, kind_of, drift, severity, priority, phase } = &self.0;
-        let pairs = [
-            ("cloud", cloud),
-            ("scope", scope),
-            ("type", kind_of),
-            ("drift", drift),
-            ("severity", severity),
-            ("priority", priority),
-            ("phase", phase),
-        ];
-        for pair in pairs {
-            prometheus_client::encoding::EncodeLabel::encode(&pair, encoder.encode_label())?;
-        }
-        Ok(())
-    }
-}
-
-/// What the last look at one scope left for the metrics.
-#[derive(Debug, Clone, Default)]
-pub struct ScopeState {
-    /// Resources that Git declares.
-    pub managed: usize,
-    /// Resources in all.
-    pub resources: usize,
-    /// What was not read to the end.
-    pub gaps: Vec<Gap>,
-    /// When the scope was last read completely.
-    pub last_success: Option<Timestamp>,
-    /// Findings that are not resolved.
-    pub findings: Vec<FindingState>,
-}
-
-/// What the metrics need of one finding.
-#[derive(Debug, Clone)]
-pub struct FindingState {
-    type_: &'static str,
-    drift: &'static str,
-    severity: &'static str,
-    priority: u8,
-    phase: Phase,
-    since: Timestamp,
-}
-
-impl From<&Finding> for FindingState {
-    fn from(finding: &Finding) -> Self {
-        Self {
-            type_: finding.evidence.subject.type_str(),
-            drift: finding.evidence.subject.drift_str(),
-            severity: finding.evidence.severity.as_str(),
-            priority: finding.priority,
-            phase: finding.phase,
-            since: finding.first_seen,
-        }
-    }
-}
-
 /// All metrics and the registry that prints them.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Mutex<Registry>,
-    scopes: Mutex<BTreeMap<Scope, ScopeState>>,
+    world: Mutex<World>,
     present: Present,
     findings_opened: Family<CloudLabels, Counter>,
     findings_resolved: Family<CloudLabels, Counter>,
@@ -152,18 +87,6 @@ pub struct Metrics {
     hook_duration: Family<HookLabels, HistogramWithExemplars<TraceLabels>, fn() -> HistogramWithExemplars<TraceLabels>>,
 }
 
-/// What is written out anew at each scrape.
-#[derive(Debug, Default)]
-struct Present {
-    findings: Family<FindingSeries, Gauge>,
-    oldest_age: Family<AgeLabels, Float>,
-    resources: Family<ManagedLabels, Gauge>,
-    coverage: Family<ScopeLabels, Float>,
-    gaps: Family<GapLabels, Gauge>,
-    complete: Family<ScopeLabels, Gauge>,
-    last_success: Family<ScopeLabels, Float>,
-}
-
 fn scan_buckets() -> HistogramWithExemplars<TraceLabels> {
     HistogramWithExemplars::new(exponential_buckets(0.01, 2.5, 12))
 }
@@ -172,11 +95,11 @@ fn delay_buckets() -> HistogramWithExemplars<TraceLabels> {
     HistogramWithExemplars::new(exponential_buckets(1.0, 2.5, 12))
 }
 
-impl Metrics {
-    fn new() -> Self {
+impl Default for Metrics {
+    fn default() -> Self {
         let metrics = Self {
             registry: Mutex::new(Registry::default()),
-            scopes: Mutex::default(),
+            world: Mutex::default(),
             present: Present::default(),
             findings_opened: Family::default(),
             findings_resolved: Family::default(),
@@ -198,7 +121,9 @@ impl Metrics {
         metrics.register();
         metrics
     }
+}
 
+impl Metrics {
     /// The one list of names, as the contract has them.
     fn register(&self) {
         let mut registry = self.registry.lock();
@@ -211,6 +136,10 @@ impl Metrics {
         r.register_with_unit("oldest_finding_age", help, Unit::Seconds, present.oldest_age.clone());
         r.register("resources", "Resources seen by the last look", present.resources.clone());
         r.register("coverage_ratio", "Share of the resources that Git declares", present.coverage.clone());
+        let help = "Controls of a framework, by what is known of them";
+        r.register("controls", help, present.controls.clone());
+        let help = "Share of a framework's controls that pass, of those that apply; unknown ones do not pass";
+        r.register("compliance_ratio", help, present.compliance.clone());
         r.register("gaps", "Kinds that the last look could not read to the end", present.gaps.clone());
         r.register("scope_complete", "Whether the last look read everything", present.complete.clone());
         let help = "When the scope was last read completely";
@@ -242,20 +171,25 @@ impl Metrics {
     /// Returns everything in the OpenMetrics text format, as it is at `now`.
     pub fn encode(&self, now: Timestamp) -> Result<String, std::fmt::Error> {
         let registry = self.registry.lock();
-        self.present.write(&self.scopes.lock(), now);
+        self.present.write(&self.world.lock(), now);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry)?;
         Ok(text)
     }
 
-    /// Replaces what is told of a scope.
-    pub fn set_scope(&self, scope: &Scope, state: ScopeState) {
-        self.scopes.lock().insert(scope.clone(), state);
+    /// Replaces what the metrics are about; what is told of clouds that are gone is forgotten.
+    pub fn watch(&self, watched: Watched) {
+        self.world.lock().watch(watched);
     }
 
-    /// Forgets every scope but these.
-    pub fn retain_scopes(&self, keep: impl Fn(&Scope) -> bool) {
-        self.scopes.lock().retain(|scope, _| keep(scope));
+    /// Notes which scopes a cloud has: what is not known of them yet is unknown, and not nothing.
+    pub fn expect_scopes(&self, scopes: &[Scope]) {
+        self.world.lock().expect(scopes);
+    }
+
+    /// Replaces what is told of a scope.
+    pub fn set_scope(&self, scope: &Scope, state: ScopeState) {
+        self.world.lock().set(scope, state);
     }
 
     pub(super) fn cloud_request(&self, cloud: &str, service: &str, code: u16) {
@@ -324,85 +258,7 @@ impl Metrics {
     }
 }
 
-impl Present {
-    fn write(&self, scopes: &BTreeMap<Scope, ScopeState>, now: Timestamp) {
-        self.clear();
-        for (scope, state) in scopes {
-            self.write_scope(scope, state, now);
-        }
-    }
-
-    fn clear(&self) {
-        let Self { findings, oldest_age, resources, coverage, gaps, complete, last_success } = self;
-        findings.clear();
-        oldest_age.clear();
-        resources.clear();
-        coverage.clear();
-        gaps.clear();
-        complete.clear();
-        last_success.clear();
-    }
-
-    fn write_scope(&self, scope: &Scope, state: &ScopeState, now: Timestamp) {
-        let (cloud, name) = (&*scope.cloud, &*scope.to_string());
-        let labels = ScopeLabels::of(cloud, name);
-        let unmanaged = state.resources.saturating_sub(state.managed);
-        for (managed, count) in [("true", state.managed), ("false", unmanaged)] {
-            self.resources.get_or_create_owned(&ManagedLabels::of(cloud, name, managed)).set(whole(count));
-        }
-        if state.resources > 0 {
-            self.coverage.get_or_create_owned(&labels).set(real(state.managed) / real(state.resources));
-        }
-        for reason in GapReason::ALL {
-            let count = state.gaps.iter().filter(|gap| gap.reason == reason).count();
-            self.gaps.get_or_create_owned(&GapLabels::of(cloud, name, reason.as_str())).set(whole(count));
-        }
-        self.complete.get_or_create_owned(&labels).set(i64::from(state.gaps.is_empty()));
-        self.last_success.get_or_create_owned(&labels).set(state.last_success.map_or(0.0, seconds_of));
-        for finding in &state.findings {
-            self.write_finding(cloud, name, finding, now);
-        }
-    }
-
-    fn write_finding(&self, cloud: &str, scope: &str, finding: &FindingState, now: Timestamp) {
-        let priority = finding.priority.to_string();
-        let FindingState { type_, drift, severity, phase, since, .. } = finding;
-        let labels = FindingLabels::of(cloud, scope, type_, drift, severity, &priority, phase.as_str());
-        self.findings.get_or_create_owned(&FindingSeries(labels)).inc();
-        let age = now.duration_since(*since).as_secs_f64().max(0.0);
-        let oldest = self.oldest_age.get_or_create_owned(&AgeLabels::of(cloud, severity));
-        oldest.set(oldest.get().max(age));
-    }
-}
-
-fn whole(count: usize) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts of resources stay far below 2^52")]
-fn real(count: usize) -> f64 {
-    count as f64
-}
-
 #[expect(clippy::cast_precision_loss, reason = "a millisecond of this century is exact in a double")]
-fn seconds_of(at: Timestamp) -> f64 {
+pub(super) fn seconds_of(at: Timestamp) -> f64 {
     at.as_millisecond() as f64 / 1000.0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use driftwarden_core::resource::Provider;
-
-    #[test]
-    fn a_scope_that_is_gone_leaves_no_series() {
-        let metrics = Metrics::new();
-        let scope = Scope { cloud: "p".into(), provider: Provider::Aws, account: "1".into(), region: "r".into() };
-        let state = ScopeState { resources: 4, managed: 1, ..ScopeState::default() };
-        metrics.set_scope(&scope, state);
-        let text = metrics.encode(Timestamp::UNIX_EPOCH).unwrap();
-        assert!(text.contains(r#"driftwarden_coverage_ratio{cloud="p",scope="aws://1/r"} 0.25"#), "{text}");
-        metrics.retain_scopes(|_| false);
-        assert!(!metrics.encode(Timestamp::UNIX_EPOCH).unwrap().contains("aws://1/r"));
-    }
 }

@@ -6,6 +6,7 @@
 pub mod events;
 mod logs;
 pub mod metrics;
+pub mod present;
 
 pub use logs::{Config, Format, Telemetry, TelemetryError, trace_id};
 

@@ -4,11 +4,12 @@
 //! every decision be tested as a table, and what makes the same input give the same bytes on every machine.
 //!
 //! In reading order:
-//! [`resource`] → [`expected`] → [`schema`] → [`normalize`] → [`compare`] → [`rule`] → [`snapshot`] → [`cause`] →
-//! [`finding`] → [`priority`] → [`decide`].
+//! [`resource`] → [`expected`] → [`schema`] → [`normalize`] → [`compare`] → [`rule`] → [`snapshot`] → [`control`] →
+//! [`cause`] → [`finding`] → [`priority`] → [`decide`].
 
 pub mod cause;
 pub mod compare;
+pub mod control;
 pub mod decide;
 pub mod expected;
 pub mod finding;

@@ -51,6 +51,11 @@ impl Provider {
             Self::File => "file",
         }
     }
+
+    /// Returns whether its kinds have names of a form that no other provider's have.
+    const fn has_own_kinds(self) -> bool {
+        matches!(self, Self::Aws | Self::Azure | Self::Gcp | Self::Kubernetes)
+    }
 }
 
 impl fmt::Display for Provider {
@@ -115,6 +120,20 @@ impl Kind {
     /// Returns the provider's name of the kind.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Returns whether a provider may have this kind, or one that this pattern fits, by the form of the name. Inventories
+    /// and workspaces may have any.
+    pub fn may_be_of(&self, provider: Provider) -> bool {
+        let name = self.as_str();
+        let owner = match name {
+            _ if name.contains("::") => Some(Provider::Aws),
+            _ if name.starts_with("Microsoft.") => Some(Provider::Azure),
+            _ if name.contains(".googleapis.com/") => Some(Provider::Gcp),
+            _ if name.contains('*') => None,
+            _ => Some(Provider::Kubernetes),
+        };
+        !provider.has_own_kinds() || owner.is_none_or(|owner| owner == provider)
     }
 }
 

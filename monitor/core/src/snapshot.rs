@@ -9,6 +9,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::compare::{self, Comparison, Context, Facts, MaskKey};
+use crate::control::{Reading, Tallies, Tally};
 use crate::expected::{Clash, Expected};
 use crate::finding::{Cause, DriftKind, Evidence, Finding, Severity, Sighting, Subject};
 use crate::normalize;
@@ -353,6 +354,8 @@ impl<'a> Look<'a> {
             ..Sights::default()
         };
         sights.incomplete = self.gaps.iter().filter_map(|gap| gap.kind.clone()).collect();
+        let tally = |rule: &Arc<Rule>| Tally { rule: rule.digest(), ..Tally::default() };
+        sights.tallies = self.lens.rules.iter().map(|rule| (Arc::clone(&rule.id), tally(rule))).collect();
         let progress = std::mem::take(&mut self.progress);
         for (kind, progress) in &progress {
             sights.kinds.insert(kind.clone(), progress.resources);
@@ -370,6 +373,7 @@ impl<'a> Look<'a> {
             }
             self.add_seen(kind, &mut sights);
         }
+        note_readings(self.lens.rules, &mut sights);
         if !sights.is_blind && sights.incomplete.is_empty() {
             self.snapshot.shelves.retain(|kind, _| progress.contains_key(kind));
         }
@@ -449,6 +453,7 @@ impl<'a> Look<'a> {
             let id = self.lens.scope.id(kind, name);
             let desired = usize::try_from(seen.declared).ok().and_then(|at| self.lens.expected.kind(kind)?.item(at));
             self.lens.testify(&id, assessment, desired, &mut sights.evidence);
+            note_verdicts(assessment, &mut sights.tallies);
             note_unknown(&id, assessment, &mut sights.unknown);
         }
     }
@@ -514,6 +519,42 @@ impl Progress {
     }
 }
 
+/// Counts what is no pass; everything else that was seen of the kind passed.
+fn note_verdicts(assessment: &Assessment, into: &mut Tallies) {
+    for (rule, _, verdict) in &assessment.verdicts {
+        let Some(tally) = into.get_mut(rule) else { continue };
+        match verdict {
+            Verdict::Pass => (),
+            Verdict::Fail(_) => tally.failed += 1,
+            Verdict::Skip(_) | Verdict::Error(_) => tally.undecided += 1,
+        }
+    }
+}
+
+/// Notes of each rule how much there was to look at, and whether that was all.
+fn note_readings(rules: &RuleSet, sights: &mut Sights) {
+    let Sights { kinds, incomplete, tallies, is_blind, .. } = sights;
+    let mut note = |kind: &Kind, resources: usize, reading: Reading| {
+        for rule in rules.of(kind) {
+            if let Some(tally) = tallies.get_mut(&rule.id) {
+                tally.asked += resources;
+                tally.reading = tally.reading.max(reading);
+            }
+        }
+    };
+    for (kind, resources) in &*kinds {
+        note(kind, *resources, Reading::Complete);
+    }
+    for kind in incomplete.iter().filter(|kind| kind.as_str() != DESIRED_STATE) {
+        note(kind, 0, Reading::Partial);
+    }
+    if *is_blind {
+        for tally in tallies.values_mut() {
+            tally.reading = Reading::Partial;
+        }
+    }
+}
+
 fn note_unknown(id: &ResourceId, assessment: &Assessment, into: &mut BTreeMap<ResourceId, Vec<Doubt>>) {
     let mut doubts: Vec<Doubt> =
         assessment.comparison.unknown.iter().map(|unknown| Doubt::Path(unknown.path.clone())).collect();
@@ -549,6 +590,8 @@ pub struct Sights {
     pub managed: usize,
     /// Kinds that were compared without their provider's own schema, because it could not be had.
     pub without_schema: BTreeSet<Kind>,
+    /// What each rule said.
+    pub tallies: Tallies,
     is_blind: bool,
     is_desired_known: bool,
     incomplete: BTreeSet<Kind>,
@@ -600,6 +643,7 @@ mod tests {
     use super::*;
     use crate::expected::Unmanaged;
     use crate::resource::{Origin, Provider};
+    use crate::rule::RuleSource;
     use serde_json::json;
 
     const KIND: &str = "AWS::S3::Bucket";
@@ -623,14 +667,19 @@ mod tests {
 
     /// Looks once at `items` (name and text) and returns the sights.
     fn look(snapshot: &mut Snapshot, items: &[(&str, &str)], end: &End) -> Sights {
-        look_by(&Schemas::default(), snapshot, items, end)
+        look_by((&Schemas::default(), &RuleSet::default()), snapshot, items, end)
     }
 
-    fn look_by(schemas: &Schemas, snapshot: &mut Snapshot, items: &[(&str, &str)], end: &End) -> Sights {
+    fn look_by(
+        (schemas, rules): (&Schemas, &RuleSet),
+        snapshot: &mut Snapshot,
+        items: &[(&str, &str)],
+        end: &End,
+    ) -> Sights {
         let declared = vec![bucket("a", json!({"V": 1})), bucket("b", json!({"V": 1}))];
         let expected = Expected::new(declared, Some(Unmanaged::DeclaredKinds));
-        let (scope, rules, mask) = (scope(), RuleSet::default(), MaskKey::new([0; 32]));
-        let lens = Lens { scope: &scope, expected: &expected, rules: &rules, schemas, mask: &mask };
+        let (scope, mask) = (scope(), MaskKey::new([0; 32]));
+        let lens = Lens { scope: &scope, expected: &expected, rules, schemas, mask: &mask };
         let mut look = Look::begin(lens, snapshot);
         let kind = Kind::from(KIND);
         look.take(&kind, items.iter().map(|(name, text)| ItemText { name, text, depth: Depth::Full }));
@@ -686,7 +735,10 @@ mod tests {
         };
         let (items, mut snapshot) = ([("a", "{}"), ("b", r#"{"V":1}"#)], Snapshot::default());
         let mut check = |schemas: &Schemas, expected: &str| {
-            assert_eq!(words(&look_by(schemas, &mut snapshot, &items, &End::Complete)), expected);
+            assert_eq!(
+                words(&look_by((schemas, &RuleSet::default()), &mut snapshot, &items, &End::Complete)),
+                expected
+            );
         };
         check(&Schemas::default(), "a:changed");
         check(&schemas(1), "");
@@ -697,7 +749,7 @@ mod tests {
     fn what_is_compared_without_its_schema_says_so() {
         let lacking = Schemas::new(BTreeMap::new(), [KIND.into()].into());
         let items = [("a", r#"{"V":2}"#), ("b", r#"{"V":1}"#)];
-        let sights = look_by(&lacking, &mut Snapshot::default(), &items, &End::Complete);
+        let sights = look_by((&lacking, &RuleSet::default()), &mut Snapshot::default(), &items, &End::Complete);
         assert!(sights.evidence[0].message.ends_with(WITHOUT_SCHEMA), "{}", sights.evidence[0].message);
         assert_eq!(sights.without_schema, [KIND.into()].into());
         let sights = look(&mut Snapshot::default(), &items, &End::Complete);
@@ -710,5 +762,44 @@ mod tests {
         let sights = look(&mut Snapshot::default(), &[("a", "{"), ("b", r#"{"V":1}"#)], &End::Complete);
         assert_eq!(words(&sights), "");
         assert_eq!(sights.gaps.first().map(|gap| gap.reason), Some(GapReason::Malformed));
+    }
+
+    fn odd_is_wrong() -> RuleSet {
+        let source = RuleSource {
+            id: "odd_is_wrong".to_owned(),
+            title: "V is even".to_owned(),
+            kind: KIND.to_owned(),
+            severity: Severity::Low,
+            expression: "resource.V % 2 == 0".to_owned(),
+            message: "odd".to_owned(),
+            fix: String::new(),
+            frameworks: rule::Frameworks::new(),
+        };
+        RuleSet::new([Rule::compile(source).unwrap()])
+    }
+
+    #[test]
+    fn what_was_not_judged_again_is_counted_again() {
+        let items = [("a", r#"{"V":1}"#), ("b", r#"{"V":2}"#), ("c", r#"{"V":4}"#), ("d", "{}")];
+        let (rules, mut snapshot) = (odd_is_wrong(), Snapshot::default());
+        let first = look_by((&Schemas::default(), &rules), &mut snapshot, &items, &End::Complete);
+        let second = look_by((&Schemas::default(), &rules), &mut snapshot, &items, &End::Complete);
+        let tally = first.tallies["odd_is_wrong"];
+        assert_eq!((tally.asked, tally.failed, tally.undecided), (4, 1, 1));
+        assert_eq!(first.tallies, second.tallies);
+    }
+
+    #[test]
+    fn a_gap_in_a_kind_is_a_gap_in_its_rules() {
+        for (end, reading) in [
+            (End::Complete, Reading::Complete),
+            (End::Silent, Reading::Partial),
+            (End::Gap(Some(KIND)), Reading::Partial),
+            (End::Gap(None), Reading::Partial),
+        ] {
+            let sights =
+                look_by((&Schemas::default(), &odd_is_wrong()), &mut Snapshot::default(), &[("a", r#"{"V":2}"#)], &end);
+            assert_eq!(sights.tallies["odd_is_wrong"].reading, reading);
+        }
     }
 }

@@ -148,6 +148,11 @@ impl Rule {
         })
     }
 
+    /// Returns a digest of the rule's text.
+    pub const fn digest(&self) -> [u8; 32] {
+        self.digest
+    }
+
     /// Returns whether the rule looks at `kind`.
     pub fn is_for(&self, kind: &Kind) -> bool {
         fits(self.kind.as_str(), kind.as_str())

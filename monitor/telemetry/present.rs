@@ -1,0 +1,326 @@
+//! What the metrics say of the present: handed over scope by scope and written out at the moment of the scrape, so that
+//! what is gone leaves no series.
+//!
+//! It counts nothing that happened; that is `metrics`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+
+use driftwarden_core::control::{self, Status, Tallies};
+use driftwarden_core::finding::{Finding, Phase};
+use driftwarden_core::resource::{Gap, GapReason, NOT_APPLICABLE, Provider, Scope};
+use driftwarden_core::rule::RuleSet;
+
+use super::metrics::{Float, labels, seconds_of};
+
+labels!(ScopeLabels { cloud, scope });
+labels!(ManagedLabels { cloud, scope, managed });
+labels!(GapLabels { cloud, scope, reason });
+labels!(AgeLabels { cloud, severity });
+labels!(ControlLabels { framework, status });
+labels!(FrameworkLabels { framework });
+labels!(FindingLabels { cloud, scope, kind_of, drift, severity, priority, phase });
+
+/// The labels of `driftwarden_findings`; `type` is not a word that a field can have.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct FindingSeries(FindingLabels);
+
+impl EncodeLabelSet for FindingSeries {
+    fn encode(&self, encoder: &mut prometheus_client::encoding::LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let FindingLabels { cloud, scope, kind_of, drift, severity, priority, phase } = &self.0;
+        let pairs = [
+            ("cloud", cloud),
+            ("scope", scope),
+            ("type", kind_of),
+            ("drift", drift),
+            ("severity", severity),
+            ("priority", priority),
+            ("phase", phase),
+        ];
+        for pair in pairs {
+            prometheus_client::encoding::EncodeLabel::encode(&pair, encoder.encode_label())?;
+        }
+        Ok(())
+    }
+}
+
+/// What the last look at one scope left for the metrics.
+#[derive(Debug, Clone, Default)]
+pub struct ScopeState {
+    /// Resources that Git declares.
+    pub managed: usize,
+    /// Resources in all.
+    pub resources: usize,
+    /// What was not read to the end.
+    pub gaps: Vec<Gap>,
+    /// When the scope was last read completely.
+    pub last_success: Option<Timestamp>,
+    /// Findings that are not resolved.
+    pub findings: Vec<FindingState>,
+    /// What each rule said.
+    pub tallies: Tallies,
+}
+
+/// What the metrics need of one finding.
+#[derive(Debug, Clone)]
+pub struct FindingState {
+    type_: &'static str,
+    drift: &'static str,
+    severity: &'static str,
+    priority: u8,
+    phase: Phase,
+    since: Timestamp,
+}
+
+impl From<&Finding> for FindingState {
+    fn from(finding: &Finding) -> Self {
+        Self {
+            type_: finding.evidence.subject.type_str(),
+            drift: finding.evidence.subject.drift_str(),
+            severity: finding.evidence.severity.as_str(),
+            priority: finding.priority,
+            phase: finding.phase,
+            since: finding.first_seen,
+        }
+    }
+}
+
+/// What the configuration in force watches.
+#[derive(Debug, Clone, Default)]
+pub struct Watched {
+    /// Name and provider of each cloud.
+    pub clouds: Vec<(String, Provider)>,
+    /// What is checked.
+    pub rules: Arc<RuleSet>,
+}
+
+/// Everything that the metrics of the present are about.
+#[derive(Debug, Default)]
+pub(super) struct World {
+    watched: Watched,
+    /// Nothing for a scope that was not looked at since the daemon began.
+    scopes: BTreeMap<Scope, Option<ScopeState>>,
+}
+
+impl World {
+    pub(super) fn watch(&mut self, watched: Watched) {
+        self.scopes.retain(|scope, _| watched.clouds.iter().any(|(cloud, _)| **cloud == *scope.cloud));
+        self.watched = watched;
+    }
+
+    /// Notes the scopes of one cloud. What stood for them while the cloud did not say which it has is forgotten.
+    pub(super) fn expect(&mut self, scopes: &[Scope]) {
+        let Some(first) = scopes.first() else { return };
+        let stands_in = |scope: &Scope| *scope.account == *NOT_APPLICABLE && *scope.region == *NOT_APPLICABLE;
+        self.scopes.retain(|scope, _| scope.cloud != first.cloud || !stands_in(scope) || scopes.contains(scope));
+        for scope in scopes {
+            self.scopes.entry(scope.clone()).or_default();
+        }
+    }
+
+    pub(super) fn set(&mut self, scope: &Scope, state: ScopeState) {
+        self.scopes.insert(scope.clone(), Some(state));
+    }
+
+    /// Returns every scope as controls see it. A cloud that has not said yet which scopes it has is one that was not
+    /// looked at.
+    fn controlled(&self) -> Vec<control::Watched<'_>> {
+        let known = self.scopes.iter().map(|(scope, state)| (scope.provider, state.as_ref().map(|s| &s.tallies)));
+        let is_silent = |name: &str| self.scopes.keys().all(|scope| *scope.cloud != *name);
+        let silent = self.watched.clouds.iter().filter(|(name, _)| is_silent(name));
+        known.chain(silent.map(|(_, provider)| (*provider, None))).collect()
+    }
+}
+
+/// What is written out anew at each scrape.
+#[derive(Debug, Default)]
+pub(super) struct Present {
+    pub(super) findings: Family<FindingSeries, Gauge>,
+    pub(super) oldest_age: Family<AgeLabels, Float>,
+    pub(super) resources: Family<ManagedLabels, Gauge>,
+    pub(super) coverage: Family<ScopeLabels, Float>,
+    pub(super) controls: Family<ControlLabels, Gauge>,
+    pub(super) compliance: Family<FrameworkLabels, Float>,
+    pub(super) gaps: Family<GapLabels, Gauge>,
+    pub(super) complete: Family<ScopeLabels, Gauge>,
+    pub(super) last_success: Family<ScopeLabels, Float>,
+}
+
+impl Present {
+    /// Writes everything out as it is at `now`.
+    pub(super) fn write(&self, world: &World, now: Timestamp) {
+        self.clear();
+        for (scope, state) in &world.scopes {
+            if let Some(state) = state {
+                self.write_scope(scope, state, now);
+            }
+        }
+        self.write_controls(world);
+    }
+
+    fn clear(&self) {
+        let Self { findings, oldest_age, resources, coverage, controls, compliance, gaps, complete, last_success } =
+            self;
+        findings.clear();
+        oldest_age.clear();
+        resources.clear();
+        coverage.clear();
+        controls.clear();
+        compliance.clear();
+        gaps.clear();
+        complete.clear();
+        last_success.clear();
+    }
+
+    fn write_scope(&self, scope: &Scope, state: &ScopeState, now: Timestamp) {
+        let (cloud, name) = (&*scope.cloud, &*scope.to_string());
+        let labels = ScopeLabels::of(cloud, name);
+        let unmanaged = state.resources.saturating_sub(state.managed);
+        for (managed, count) in [("true", state.managed), ("false", unmanaged)] {
+            self.resources.get_or_create_owned(&ManagedLabels::of(cloud, name, managed)).set(whole(count));
+        }
+        if state.resources > 0 {
+            self.coverage.get_or_create_owned(&labels).set(real(state.managed) / real(state.resources));
+        }
+        for reason in GapReason::ALL {
+            let count = state.gaps.iter().filter(|gap| gap.reason == reason).count();
+            self.gaps.get_or_create_owned(&GapLabels::of(cloud, name, reason.as_str())).set(whole(count));
+        }
+        self.complete.get_or_create_owned(&labels).set(i64::from(state.gaps.is_empty()));
+        self.last_success.get_or_create_owned(&labels).set(state.last_success.map_or(0.0, seconds_of));
+        for finding in &state.findings {
+            self.write_finding(cloud, name, finding, now);
+        }
+    }
+
+    fn write_finding(&self, cloud: &str, scope: &str, finding: &FindingState, now: Timestamp) {
+        let priority = finding.priority.to_string();
+        let FindingState { type_, drift, severity, phase, since, .. } = finding;
+        let labels = FindingLabels::of(cloud, scope, type_, drift, severity, &priority, phase.as_str());
+        self.findings.get_or_create_owned(&FindingSeries(labels)).inc();
+        let age = now.duration_since(*since).as_secs_f64().max(0.0);
+        let oldest = self.oldest_age.get_or_create_owned(&AgeLabels::of(cloud, severity));
+        oldest.set(oldest.get().max(age));
+    }
+
+    fn write_controls(&self, world: &World) {
+        for (framework, counts) in control::count(&world.watched.rules, &world.controlled()) {
+            for status in Status::ALL {
+                let labels = ControlLabels::of(&framework, status.as_str());
+                self.controls.get_or_create_owned(&labels).set(whole(counts.of(status)));
+            }
+            // Where no control applies there is no share: neither 0 nor 1 would be true.
+            if let (passed, applicable @ 1..) = counts.share() {
+                let share = real(passed) / real(applicable);
+                self.compliance.get_or_create_owned(&FrameworkLabels::of(&framework)).set(share);
+            }
+        }
+    }
+}
+
+fn whole(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of resources stay far below 2^52")]
+fn real(count: usize) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::telemetry::metrics::Metrics;
+    use driftwarden_core::control::{Reading, Tally};
+    use driftwarden_core::finding::Severity;
+    use driftwarden_core::rule::{Rule, RuleSource};
+
+    fn scope(region: &str) -> Scope {
+        Scope { cloud: "p".into(), provider: Provider::Aws, account: "1".into(), region: region.into() }
+    }
+
+    fn text(metrics: &Metrics) -> String {
+        metrics.encode(Timestamp::UNIX_EPOCH).unwrap()
+    }
+
+    fn watched(clouds: &[&str], rules: &Arc<RuleSet>) -> Watched {
+        let clouds = clouds.iter().map(|name| ((*name).to_owned(), Provider::Aws)).collect();
+        Watched { clouds, rules: Arc::clone(rules) }
+    }
+
+    #[test]
+    fn a_scope_that_is_gone_leaves_no_series() {
+        let metrics = Metrics::default();
+        metrics.set_scope(&scope("r"), ScopeState { resources: 4, managed: 1, ..ScopeState::default() });
+        let before = text(&metrics);
+        assert!(before.contains(r#"driftwarden_coverage_ratio{cloud="p",scope="aws://1/r"} 0.25"#), "{before}");
+        metrics.watch(Watched::default());
+        assert!(!text(&metrics).contains("aws://1/r"));
+    }
+
+    fn rules() -> Arc<RuleSet> {
+        let source = RuleSource {
+            id: "a".to_owned(),
+            title: "t".to_owned(),
+            kind: "AWS::S3::Bucket".to_owned(),
+            severity: Severity::High,
+            expression: "true".to_owned(),
+            message: "m".to_owned(),
+            fix: String::new(),
+            frameworks: [("cis".to_owned(), vec!["1".to_owned()])].into(),
+        };
+        Arc::new(RuleSet::new([Rule::compile(source).unwrap()]))
+    }
+
+    fn looked_at(rules: &RuleSet, asked: usize) -> ScopeState {
+        let tally =
+            |rule: &Arc<Rule>| Tally { rule: rule.digest(), asked, reading: Reading::Complete, ..Tally::default() };
+        let tallies = rules.iter().map(|rule| (Arc::clone(&rule.id), tally(rule))).collect();
+        ScopeState { tallies, ..ScopeState::default() }
+    }
+
+    /// Checks the status of the one control, and the ratio.
+    fn check(metrics: &Metrics, status: &str, ratio: Option<&str>) {
+        let text = text(metrics);
+        assert!(text.contains(&format!(r#"driftwarden_controls{{framework="cis",status="{status}"}} 1"#)), "{text}");
+        let told = text.lines().find_map(|line| line.strip_prefix(r#"driftwarden_compliance_ratio{framework="cis"} "#));
+        assert_eq!(told, ratio, "{text}");
+    }
+
+    #[test]
+    fn what_was_not_looked_at_yet_is_unknown() {
+        let (metrics, rules) = (Metrics::default(), rules());
+        metrics.watch(watched(&["p", "q"], &rules));
+        check(&metrics, "unknown", Some("0.0"));
+        metrics.expect_scopes(&[scope("r"), scope("s")]);
+        metrics.set_scope(&scope("r"), looked_at(&rules, 1));
+        metrics.watch(watched(&["p"], &rules));
+        check(&metrics, "unknown", Some("0.0"));
+        metrics.set_scope(&scope("s"), looked_at(&rules, 0));
+        check(&metrics, "pass", Some("1.0"));
+    }
+
+    #[test]
+    fn where_no_control_applies_there_is_no_ratio() {
+        let (metrics, rules) = (Metrics::default(), rules());
+        metrics.watch(watched(&["p"], &rules));
+        metrics.set_scope(&scope("r"), looked_at(&rules, 0));
+        check(&metrics, "not_applicable", None);
+    }
+
+    #[test]
+    fn a_cloud_that_found_its_tongue_is_not_blind_any_more() {
+        let (metrics, rules) = (Metrics::default(), rules());
+        metrics.watch(watched(&["p"], &rules));
+        let stand_in = Scope { account: NOT_APPLICABLE.into(), ..scope(NOT_APPLICABLE) };
+        metrics.set_scope(&stand_in, ScopeState::default());
+        metrics.expect_scopes(&[scope("r")]);
+        metrics.set_scope(&scope("r"), looked_at(&rules, 1));
+        check(&metrics, "pass", Some("1.0"));
+    }
+}

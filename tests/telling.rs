@@ -1,0 +1,90 @@
+//! What the daemon tells over time: controls and labels to Prometheus, groups of findings to a webhook.
+//!
+//! The cluster is scripted, so that it can be changed at will; nothing is declared, and what is wrong is a rule's word.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
+
+use serde_json::json;
+
+use crate::harness::daemon::Daemon;
+use crate::harness::http::Answer;
+use crate::harness::http::Server;
+use crate::harness::process;
+use crate::harness::scripted;
+use crate::harness::scripted::ConfigMaps;
+use crate::harness::scripted::Fault;
+
+/// Writes two rules: every config map is switched on, and every deployment has a specification. There is none.
+fn write_rules(folder: &Path) {
+    let rule = |id: &str, kind: &str, expression: &str, control: &str| {
+        format!(
+            "id: {id}\ntitle: a rule\nkind: {kind}\nseverity: high\nexpression: {expression}\nmessage: is wrong\nfix: mend \
+             it\nframeworks: {{house: [\"{control}\"]}}\n"
+        )
+    };
+    std::fs::create_dir(folder).unwrap();
+    let on = rule("house_map_on", "ConfigMap", "resource.data.mode == 'on'", "1");
+    std::fs::write(folder.join("map.yaml"), on).unwrap();
+    let specified = rule("house_deployment_spec", "apps/Deployment", "has(resource.spec)", "2");
+    std::fs::write(folder.join("deployment.yaml"), specified).unwrap();
+}
+
+/// Starts the daemon on a cluster with these rules, and with this added to the configuration.
+fn start(cluster: &Server, more: &str) -> Daemon {
+    let mut daemon = Daemon::prepare(&config(cluster, more), &[]);
+    write_rules(&daemon.dir().join("rules"));
+    daemon.restart();
+    daemon
+}
+
+fn config(cluster: &Server, more: &str) -> String {
+    format!(
+        r#"
+clouds:
+  - {{name: shop, type: kubernetes, server: "{}", cluster: shop, every: 1s, requests_per_second: 1000}}
+rules: [{{path: rules}}]
+hold: {{scans: 1, for: 0s}}
+{more}"#,
+        cluster.url()
+    )
+}
+
+fn switch(maps: &ConfigMaps, at: usize, mode: &str) {
+    maps.lock().unwrap().insert(format!("settings-{at:02}"), json!({"mode": mode}));
+}
+
+/// Waits until every one of these samples is scraped.
+fn scraped(daemon: &Daemon, samples: &[&str]) {
+    process::eventually(&format!("{samples:?}"), 30, || {
+        let text = daemon.metrics();
+        samples.iter().all(|sample| text.lines().any(|line| line == *sample)).then_some(())
+    });
+}
+
+#[test]
+fn a_control_is_passed_failed_or_unknown_and_never_guessed() {
+    let maps = scripted::config_maps(4);
+    let is_denied = Arc::new(AtomicBool::new(false));
+    let denied = Arc::clone(&is_denied);
+    let cluster = scripted::kubernetes(
+        &maps,
+        Box::new(move |page| {
+            if denied.load(Ordering::Relaxed) { Fault::Forbidden.answer(&page) } else { Answer::json(200, &page) }
+        }),
+    );
+    let daemon = start(&cluster, "");
+    let control =
+        |status: &str, count: usize| format!(r#"driftwarden_controls{{framework="house",status="{status}"}} {count}"#);
+    let ratio = |ratio: &str| format!(r#"driftwarden_compliance_ratio{{framework="house"}} {ratio}"#);
+    scraped(&daemon, &[&control("pass", 1), &control("not_applicable", 1), &ratio("1.0")]);
+    is_denied.store(true, Ordering::Relaxed);
+    scraped(&daemon, &[&control("unknown", 1), &control("pass", 0), &ratio("0.0")]);
+    switch(&maps, 0, "off");
+    scraped(&daemon, &[&control("fail", 1), &control("unknown", 0), &ratio("0.0")]);
+    switch(&maps, 0, "on");
+    is_denied.store(false, Ordering::Relaxed);
+    scraped(&daemon, &[&control("pass", 1), &control("fail", 0), &ratio("1.0")]);
+}

@@ -30,7 +30,7 @@ use crate::store::{Epoch, Filter, Revision, ScanRecord, Store, Unit, UnitGap};
 use crate::telemetry::emit;
 use crate::telemetry::events::{FindingMoved, GapFound, InvariantBroken, ScanFinished, StageEnded};
 use crate::telemetry::metrics::METRICS;
-use crate::telemetry::present::{FindingState, ScopeState};
+use crate::telemetry::present::ScopeState;
 
 /// How findings are judged; the same for all scopes.
 #[derive(Debug, Clone)]
@@ -348,7 +348,7 @@ async fn tell_telemetry(pass: &Pass<'_>, report: &Report, store: &dyn Store) -> 
         }
     }
     let alive = report.steps.iter().filter(|step| step.finding.phase != Phase::Resolved);
-    let findings: Vec<FindingState> = alive.map(|step| FindingState::from(&step.finding)).collect();
+    let findings = METRICS.states(alive.map(|step| &step.finding));
     emit(&ScanFinished {
         scope: pass.scope,
         resources: report.sights.resources,

@@ -88,3 +88,21 @@ fn a_control_is_passed_failed_or_unknown_and_never_guessed() {
     is_denied.store(false, Ordering::Relaxed);
     scraped(&daemon, &[&control("pass", 1), &control("fail", 0), &ratio("1.0")]);
 }
+
+#[test]
+fn chosen_labels_of_resources_are_told_and_the_rarest_folded() {
+    let maps = scripted::config_maps(0);
+    for (at, team) in ["web", "web", "data", "ops"].into_iter().enumerate() {
+        maps.lock().unwrap().insert(format!("settings-{at:02}"), json!({"mode": "off", "team": team}));
+    }
+    let cluster = scripted::kubernetes(&maps, scripted::untouched());
+    let daemon = start(&cluster, "metrics: {resource_labels: [team], max_values: 2}\n");
+    let open = |team: &str, count: usize| {
+        format!(
+            r#"driftwarden_findings{{cloud="shop",scope="kubernetes://shop/-",type="violation",drift="",severity="high",priority="2",phase="open",team="{team}"}} {count}"#
+        )
+    };
+    scraped(&daemon, &[&open("web", 2), &open("data", 1), &open("other", 1)]);
+    scraped(&daemon, &[r#"driftwarden_folded_label_values{label="team"} 1"#]);
+    assert!(!daemon.metrics().contains("settings-"), "a metric names a resource");
+}

@@ -114,7 +114,7 @@ impl Plan {
     /// Returns what the metrics are to be about.
     fn watched(&self) -> Watched {
         let clouds = self.clouds.iter().map(|cloud| (cloud.name.clone(), cloud.collector.provider())).collect();
-        Watched { clouds, rules: Arc::clone(&self.rules) }
+        Watched { clouds, rules: Arc::clone(&self.rules), labels: self.config.metrics.clone() }
     }
 }
 

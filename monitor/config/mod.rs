@@ -41,6 +41,8 @@ pub struct Config {
     pub auth: api::auth::Config,
     /// Logs and traces.
     pub telemetry: telemetry::Config,
+    /// What metrics say of resources.
+    pub metrics: telemetry::labels::Config,
     /// What is scanned.
     pub clouds: Vec<Arc<dyn CloudConfig>>,
     /// What is asked for.
@@ -138,12 +140,13 @@ impl Default for PrioritySection {
 }
 
 /// Every section, in the order of the documentation.
-const SECTIONS: [&str; 13] = [
+const SECTIONS: [&str; 14] = [
     "listen",
     "store",
     "audit",
     "auth",
     "telemetry",
+    "metrics",
     "clouds",
     "desired",
     "rules",
@@ -196,6 +199,7 @@ impl Config {
             section("audit", generator.subschema_for::<audit::Config>()),
             section("auth", generator.subschema_for::<api::auth::Config>()),
             section("telemetry", generator.subschema_for::<telemetry::Config>()),
+            section("metrics", generator.subschema_for::<telemetry::labels::Config>()),
             section("clouds", json_schema!({"type": "array", "items": {"oneOf": clouds}})),
             section("desired", generator.subschema_for::<Vec<desired::Config>>()),
             section("rules", generator.subschema_for::<Vec<rulebook::Config>>()),
@@ -232,6 +236,7 @@ impl Reader<'_> {
         let audit = self.section("audit");
         let auth = self.section("auth");
         let telemetry = self.telemetry();
+        let metrics = self.metrics();
         let clouds = self.clouds();
         let desired = self.desired(&clouds);
         let rules = self.rules();
@@ -260,6 +265,7 @@ impl Reader<'_> {
             audit,
             auth,
             telemetry,
+            metrics,
             clouds,
             desired,
             rules,
@@ -345,6 +351,12 @@ impl Reader<'_> {
             self.complain("/telemetry/log/level", chain(&error), None);
         }
         telemetry
+    }
+
+    fn metrics(&mut self) -> telemetry::labels::Config {
+        let metrics: telemetry::labels::Config = self.section("metrics");
+        self.built("metrics", metrics.validate().map_err(|error| (error.to_string(), Some(error.hint().to_owned()))));
+        metrics
     }
 
     fn clouds(&mut self) -> Vec<Arc<dyn CloudConfig>> {
@@ -485,6 +497,16 @@ mod tests {
         check_after("hold: {scans: two}\n", 1, "invalid type");
         check_after("hold:\n  for: a while\n", 2, "");
         check_after("priority: {old: 7d}\n", 1, "unknown key `old`");
+    }
+
+    #[test]
+    fn mistakes_in_metrics_name_their_line() {
+        check_after("metrics:\n  resource_labels:\n  - team\n  - Name\n", 4, "it names the resource");
+        check_after("metrics:\n  resource_labels: [team,\n    phase]\n", 3, "findings have a label of that name");
+        check_after("metrics:\n  resource_labels: [a-b,\n    a.b]\n", 3, "the same name");
+        check_after("metrics:\n  max_values: 0\n", 2, "would fold every value");
+        check_after("metrics:\n  max_values: many\n", 2, "invalid type");
+        check_after("metrics: {labels: [team]}\n", 1, "unknown key `labels`");
     }
 
     #[test]

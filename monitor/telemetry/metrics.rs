@@ -16,9 +16,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::exponential_buckets;
 use prometheus_client::registry::{Registry, Unit};
 
+use driftwarden_core::finding::Finding;
 use driftwarden_core::resource::Scope;
 
-use super::present::{Present, ScopeState, Watched, World};
+use super::present::{FindingState, Present, ScopeState, Watched, World};
 
 /// The metrics of this process.
 pub static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::default);
@@ -130,6 +131,8 @@ impl Metrics {
         let r = registry.sub_registry_with_prefix("driftwarden");
         let present = &self.present;
         r.register("findings", "Findings that are not resolved", present.findings.clone());
+        let help = "Values of a resource label that are told as `other`";
+        r.register("folded_label_values", help, present.folded.clone());
         r.register("findings_opened", "Findings opened", self.findings_opened.clone());
         r.register("findings_resolved", "Findings resolved", self.findings_resolved.clone());
         let help = "Age of the oldest finding that is not resolved";
@@ -185,6 +188,11 @@ impl Metrics {
     /// Notes which scopes a cloud has: what is not known of them yet is unknown, and not nothing.
     pub fn expect_scopes(&self, scopes: &[Scope]) {
         self.world.lock().expect(scopes);
+    }
+
+    /// Returns what the metrics need of these findings.
+    pub fn states<'a>(&self, findings: impl Iterator<Item = &'a Finding>) -> Vec<FindingState> {
+        self.world.lock().states(findings)
     }
 
     /// Replaces what is told of a scope.

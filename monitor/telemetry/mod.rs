@@ -4,6 +4,7 @@
 //! cannot disagree. Every metric is defined in [`metrics`], once.
 
 pub mod events;
+pub mod labels;
 mod logs;
 pub mod metrics;
 pub mod present;

@@ -7,15 +7,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::{EncodeLabel, EncodeLabelSet, LabelSetEncoder};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 
 use driftwarden_core::control::{self, Status, Tallies};
 use driftwarden_core::finding::{Finding, Phase};
-use driftwarden_core::resource::{Gap, GapReason, NOT_APPLICABLE, Provider, Scope};
+use driftwarden_core::resource::{Gap, GapReason, Labels, NOT_APPLICABLE, Provider, Scope};
 use driftwarden_core::rule::RuleSet;
 
+use super::labels::{self, Fold};
 use super::metrics::{Float, labels, seconds_of};
 
 labels!(ScopeLabels { cloud, scope });
@@ -24,14 +25,16 @@ labels!(GapLabels { cloud, scope, reason });
 labels!(AgeLabels { cloud, severity });
 labels!(ControlLabels { framework, status });
 labels!(FrameworkLabels { framework });
+labels!(FoldedLabels { label });
 labels!(FindingLabels { cloud, scope, kind_of, drift, severity, priority, phase });
 
-/// The labels of `driftwarden_findings`; `type` is not a word that a field can have.
+/// The labels of `driftwarden_findings`, and those of resources that were chosen; `type` is not a word that a field can
+/// have.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub(super) struct FindingSeries(FindingLabels);
+pub(super) struct FindingSeries(FindingLabels, BTreeMap<String, String>);
 
 impl EncodeLabelSet for FindingSeries {
-    fn encode(&self, encoder: &mut prometheus_client::encoding::LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
+    fn encode(&self, encoder: &mut LabelSetEncoder<'_>) -> Result<(), std::fmt::Error> {
         let FindingLabels { cloud, scope, kind_of, drift, severity, priority, phase } = &self.0;
         let pairs = [
             ("cloud", cloud),
@@ -42,8 +45,8 @@ impl EncodeLabelSet for FindingSeries {
             ("priority", priority),
             ("phase", phase),
         ];
-        for pair in pairs {
-            prometheus_client::encoding::EncodeLabel::encode(&pair, encoder.encode_label())?;
+        for (name, value) in pairs.into_iter().chain(self.1.iter().map(|(name, value)| (name.as_str(), value))) {
+            EncodeLabel::encode(&(name, value.as_str()), encoder.encode_label())?;
         }
         Ok(())
     }
@@ -75,10 +78,12 @@ pub struct FindingState {
     priority: u8,
     phase: Phase,
     since: Timestamp,
+    /// Those labels of the resource that were chosen.
+    labels: Labels,
 }
 
-impl From<&Finding> for FindingState {
-    fn from(finding: &Finding) -> Self {
+impl FindingState {
+    fn of(finding: &Finding, chosen: &labels::Config) -> Self {
         Self {
             type_: finding.evidence.subject.type_str(),
             drift: finding.evidence.subject.drift_str(),
@@ -86,6 +91,7 @@ impl From<&Finding> for FindingState {
             priority: finding.priority,
             phase: finding.phase,
             since: finding.first_seen,
+            labels: chosen.chosen(&finding.evidence.labels),
         }
     }
 }
@@ -97,6 +103,8 @@ pub struct Watched {
     pub clouds: Vec<(String, Provider)>,
     /// What is checked.
     pub rules: Arc<RuleSet>,
+    /// Which labels of resources are told.
+    pub labels: labels::Config,
 }
 
 /// Everything that the metrics of the present are about.
@@ -123,6 +131,15 @@ impl World {
         }
     }
 
+    pub(super) fn states<'a>(&self, findings: impl Iterator<Item = &'a Finding>) -> Vec<FindingState> {
+        findings.map(|finding| FindingState::of(finding, &self.watched.labels)).collect()
+    }
+
+    /// Returns the labels of every finding that is told.
+    fn labels(&self) -> Vec<&Labels> {
+        self.scopes.values().flatten().flat_map(|state| &state.findings).map(|finding| &finding.labels).collect()
+    }
+
     pub(super) fn set(&mut self, scope: &Scope, state: ScopeState) {
         self.scopes.insert(scope.clone(), Some(state));
     }
@@ -141,6 +158,7 @@ impl World {
 #[derive(Debug, Default)]
 pub(super) struct Present {
     pub(super) findings: Family<FindingSeries, Gauge>,
+    pub(super) folded: Family<FoldedLabels, Gauge>,
     pub(super) oldest_age: Family<AgeLabels, Float>,
     pub(super) resources: Family<ManagedLabels, Gauge>,
     pub(super) coverage: Family<ScopeLabels, Float>,
@@ -157,16 +175,28 @@ impl Present {
         self.clear();
         for (scope, state) in &world.scopes {
             if let Some(state) = state {
-                self.write_scope(scope, state, now);
+                self.write_scope(scope, state);
             }
         }
+        self.write_findings(world, now);
         self.write_controls(world);
     }
 
     fn clear(&self) {
-        let Self { findings, oldest_age, resources, coverage, controls, compliance, gaps, complete, last_success } =
-            self;
+        let Self {
+            findings,
+            folded,
+            oldest_age,
+            resources,
+            coverage,
+            controls,
+            compliance,
+            gaps,
+            complete,
+            last_success,
+        } = self;
         findings.clear();
+        folded.clear();
         oldest_age.clear();
         resources.clear();
         coverage.clear();
@@ -177,7 +207,7 @@ impl Present {
         last_success.clear();
     }
 
-    fn write_scope(&self, scope: &Scope, state: &ScopeState, now: Timestamp) {
+    fn write_scope(&self, scope: &Scope, state: &ScopeState) {
         let (cloud, name) = (&*scope.cloud, &*scope.to_string());
         let labels = ScopeLabels::of(cloud, name);
         let unmanaged = state.resources.saturating_sub(state.managed);
@@ -193,16 +223,32 @@ impl Present {
         }
         self.complete.get_or_create_owned(&labels).set(i64::from(state.gaps.is_empty()));
         self.last_success.get_or_create_owned(&labels).set(state.last_success.map_or(0.0, seconds_of));
-        for finding in &state.findings {
-            self.write_finding(cloud, name, finding, now);
+    }
+
+    fn write_findings(&self, world: &World, now: Timestamp) {
+        let fold = Fold::of(&world.watched.labels, &world.labels());
+        for (scope, state) in &world.scopes {
+            let name = scope.to_string();
+            for finding in state.iter().flat_map(|state| &state.findings) {
+                self.write_finding((&scope.cloud, &name), finding, fold.labels(&finding.labels), now);
+            }
+        }
+        for (label, folded) in fold.folded() {
+            self.folded.get_or_create_owned(&FoldedLabels::of(label)).set(whole(folded));
         }
     }
 
-    fn write_finding(&self, cloud: &str, scope: &str, finding: &FindingState, now: Timestamp) {
+    fn write_finding(
+        &self,
+        (cloud, scope): (&str, &str),
+        finding: &FindingState,
+        chosen: BTreeMap<String, String>,
+        now: Timestamp,
+    ) {
         let priority = finding.priority.to_string();
         let FindingState { type_, drift, severity, phase, since, .. } = finding;
         let labels = FindingLabels::of(cloud, scope, type_, drift, severity, &priority, phase.as_str());
-        self.findings.get_or_create_owned(&FindingSeries(labels)).inc();
+        self.findings.get_or_create_owned(&FindingSeries(labels, chosen)).inc();
         let age = now.duration_since(*since).as_secs_f64().max(0.0);
         let oldest = self.oldest_age.get_or_create_owned(&AgeLabels::of(cloud, severity));
         oldest.set(oldest.get().max(age));
@@ -250,7 +296,7 @@ mod tests {
 
     fn watched(clouds: &[&str], rules: &Arc<RuleSet>) -> Watched {
         let clouds = clouds.iter().map(|name| ((*name).to_owned(), Provider::Aws)).collect();
-        Watched { clouds, rules: Arc::clone(rules) }
+        Watched { clouds, rules: Arc::clone(rules), ..Watched::default() }
     }
 
     #[test]

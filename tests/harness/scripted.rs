@@ -108,9 +108,13 @@ fn kubernetes_answer(request: &Request, maps: &BTreeMap<String, Value>, second_p
     Answer::json(200, &body)
 }
 
+/// A config map's `team` is its label, too.
 fn config_map(name: &str, data: &Value) -> Value {
-    json!({"kind": "ConfigMap", "apiVersion": "v1", "data": data,
-        "metadata": {"name": name, "namespace": "shop", "uid": name, "resourceVersion": "5"}})
+    let mut metadata = json!({"name": name, "namespace": "shop", "uid": name, "resourceVersion": "5"});
+    if let Some(team) = data.get("team") {
+        metadata["labels"] = json!({"team": team});
+    }
+    json!({"kind": "ConfigMap", "apiVersion": "v1", "data": data, "metadata": metadata})
 }
 
 fn kubernetes_status(code: u16, reason: &str) -> Value {

@@ -69,7 +69,7 @@ const TEXTS: [(Class, TextFold); 17] = [
     (Class::Span, |_, (left, right), _| same_span(left, right)),
     (Class::PublicKey, |_, (left, right), _| same_public_key(left, right)),
     (Class::Version, |walk, (left, right), _| is_version_of(walk.name(), left, right)),
-    (Class::Azure, |walk, (left, right), _| walk.flavor == Flavor::Azure && azure(walk.name(), left, right)),
+    (Class::Azure, |walk, (left, right), _| walk.flavor == Flavor::Azure && azure(walk, left, right)),
 ];
 
 fn texts(walk: &Walk<'_>, pair: (&str, &str), at: Place) -> Judgment {
@@ -252,7 +252,19 @@ fn is_host(text: &str) -> bool {
 fn same_time(left: &str, right: &str) -> bool {
     let dated =
         |text: &str| text.len() >= 10 && text.as_bytes().get(4) == Some(&b'-') && text.as_bytes().get(7) == Some(&b'-');
-    dated(left) && dated(right) && matches!((moment(left), moment(right)), (Some(left), Some(right)) if left == right)
+    dated(left)
+        && dated(right)
+        && matches!((moment(left), moment(right)), (Some(left), Some(right)) if same_moment(left, right))
+}
+
+/// Returns whether two moments are the same, as far as the coarser one goes: services cut fractions of a second off.
+fn same_moment(left: jiff::Timestamp, right: jiff::Timestamp) -> bool {
+    let cut = |moment: jiff::Timestamp, to: i32| moment.subsec_nanosecond() / to * to;
+    left.as_second() == right.as_second()
+        && [1, 1_000, 1_000_000, 1_000_000_000].into_iter().any(|to| {
+            let (short, long) = (cut(left, to), cut(right, to));
+            short == long && (short == left.subsec_nanosecond() || long == right.subsec_nanosecond())
+        })
 }
 
 /// Returns whether a number of seconds is the moment that a text names.
@@ -458,8 +470,13 @@ fn is_key_id(text: &str) -> bool {
     text.len() == 36 && text.bytes().filter(|b| *b == b'-').count() == 4 || text.starts_with("mrk-")
 }
 
-/// Returns whether two texts of Azure are the same: an identifier in any case, a place with or without its blanks.
-fn azure(name: &str, left: &str, right: &str) -> bool {
+/// Returns whether two texts of Azure are the same: an identifier or a kind in any case, a place with or without its
+/// blanks.
+fn azure(walk: &Walk<'_>, left: &str, right: &str) -> bool {
+    let name = walk.name();
+    if name == "type" && walk.path.len() == 1 {
+        return left.eq_ignore_ascii_case(right);
+    }
     if name == "location" {
         let place = |text: &str| text.chars().filter(|c| *c != ' ').map(|c| c.to_ascii_lowercase()).collect::<String>();
         return place(left) == place(right);

@@ -93,7 +93,7 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
         "imagepullsecrets",
     ]
     .contains(&plain.as_str())
-        || ["generate", "enable", "require", "allow", "use", "manage", "rotate", "revoke"]
+        || ["generate", "enable", "disable", "require", "allow", "use", "manage", "rotate", "revoke"]
             .iter()
             .any(|verb| plain.starts_with(verb));
     kept || (!about && !harmless && SECRET_WORDS.iter().any(|word| plain.contains(word)))

@@ -9,10 +9,11 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
+use super::Flavor;
 use crate::schema::{Tree, mark};
 
-/// The facts about Amazon's kinds.
-const AWS: &str = include_str!("facts/aws.tsv");
+/// The facts about the kinds of each cloud.
+const TABLES: [&str; 2] = [include_str!("facts/aws.tsv"), include_str!("facts/azure.tsv")];
 
 /// What a line may say, besides `default=` and JSON.
 const WORDS: [(&str, u32); 11] = [
@@ -128,7 +129,7 @@ pub(super) const INSTRUCTIONS: [&str; 51] = [
 
 /// Returns every fact, in the order of the table.
 pub(super) fn facts() -> impl Iterator<Item = Fact> {
-    AWS.lines().filter_map(Fact::of)
+    TABLES.into_iter().flat_map(str::lines).filter_map(Fact::of)
 }
 
 /// Returns why something is known of the attribute at `path`, if a fact is about it.
@@ -142,10 +143,14 @@ pub(super) fn names(pointer: &str, path: &str) -> bool {
         && pointer.split('/').zip(path.split('/')).all(|(wanted, step)| wanted == "*" || wanted == step)
 }
 
-/// Returns what is known of a kind.
+/// Returns what is known of a kind. Azure writes its kinds in any case, the table in lower case.
 pub(super) fn of(kind: &str) -> &'static Tree {
     static TREES: LazyLock<HashMap<&'static str, Tree>> = LazyLock::new(trees);
-    TREES.get(kind).unwrap_or_else(nothing)
+    let found = match Flavor::of(kind) {
+        Flavor::Azure => TREES.get(kind.to_ascii_lowercase().as_str()),
+        _ => TREES.get(kind),
+    };
+    found.unwrap_or_else(nothing)
 }
 
 /// Returns what is known of no kind.
@@ -181,8 +186,7 @@ mod tests {
 
     #[test]
     fn every_line_is_a_fact_with_a_reason() {
-        assert_eq!(facts().count(), AWS.lines().count(), "a line lacks a field");
-        for line in AWS.lines() {
+        for line in TABLES.into_iter().flat_map(str::lines) {
             let fact = Fact::of(line).unwrap();
             assert_eq!(line.split('\t').count(), 4, "{line}");
             assert!(fact.reason.len() > 10 && fact.pointer.starts_with('/'), "{line}");

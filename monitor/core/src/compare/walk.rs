@@ -482,6 +482,8 @@ impl<'a> Walk<'a> {
             }),
             Value::Array(items) => items.iter().any(|value| self.is_lost_below(value, self.item(at))),
             _ if self.flavor == Flavor::Kubernetes => !kubernetes::is_left_out(self.name(), desired),
+            // A switch that is about passwords is no password.
+            Value::Bool(_) => true,
             _ if !self.knows(Class::HiddenSecret) => true,
             _ => !sensitive::is_secret_name(self.name()),
         }

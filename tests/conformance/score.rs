@@ -1,0 +1,195 @@
+//! What is measured, as `docs/accuracy.md` publishes it.
+//!
+//! The document is generated and its numbers may only get better: a worse one is published by nobody but a person who
+//! says so (`DRIFTWARDEN_UPDATE=worse`).
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+/// What the document lists, in its order, and whether less of it is better.
+const LINES: [(&str, Better); 26] = [
+    ("AWS cases", Better::Neither),
+    ("AWS cases without drift", Better::Neither),
+    ("AWS cases with drift", Better::Neither),
+    (NAIVE, Better::Neither),
+    (SCHEMA, Better::Neither),
+    (CLASSES, Better::Less),
+    ("AWS false alarms", Better::Less),
+    (UNSEEN, Better::Less),
+    ("AWS misses", Better::Less),
+    ("AWS mutations", Better::Neither),
+    ("AWS mutations missed", Better::Less),
+    ("AWS undeclared beyond", Better::Less),
+    ("AWS undeclared beyond, on kinds that nobody has read", Better::Less),
+    ("AWS undeclared lost", Better::Less),
+    ("Azure resources read in two ways", Better::Neither),
+    ("Azure false alarms of the naive comparison", Better::Neither),
+    ("Azure false alarms", Better::Less),
+    ("Azure mutations", Better::Neither),
+    ("Azure mutations missed", Better::Less),
+    ("Kubernetes pairs", Better::Neither),
+    ("Kubernetes pairs wrong in the naive comparison", Better::Neither),
+    ("Kubernetes false alarms", Better::Less),
+    ("Kubernetes misses", Better::Less),
+    ("Kubernetes changes missed or not hidden", Better::Less),
+    ("Kubernetes mutations", Better::Neither),
+    ("Kubernetes mutations missed", Better::Less),
+];
+
+/// False alarms where everything declared must be there, literally.
+pub(super) const NAIVE: &str = "AWS false alarms of the naive comparison";
+/// False alarms with nothing but the provider's schema.
+pub(super) const SCHEMA: &str = "AWS false alarms with the provider's schema only";
+/// False alarms without the table of single kinds.
+pub(super) const CLASSES: &str = "AWS false alarms without the lines about single kinds";
+/// Cases that would be false alarms if their kind had not been read.
+pub(super) const UNSEEN: &str = "AWS false alarms, on kinds that nobody has read";
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Better {
+    Less,
+    Neither,
+}
+
+/// What is measured.
+#[derive(Default)]
+pub(super) struct Score {
+    lines: BTreeMap<&'static str, usize>,
+    /// Everything that is wrong, for whoever runs the test.
+    pub(super) notes: Vec<String>,
+    /// What is still wrong, as the document lists it: never a value.
+    known: Vec<String>,
+    /// What only one kind needs.
+    pub(super) lonely: Vec<String>,
+}
+
+impl Score {
+    pub(super) fn add(&mut self, line: &'static str, count: usize) {
+        *self.lines.entry(line).or_default() += count;
+    }
+
+    pub(super) fn note(&mut self, line: &'static str, text: &str) {
+        self.add(line, 1);
+        if !line.contains("undeclared") {
+            let named: Vec<_> = text.split(' ').take(2).filter(|word| !word.contains(['{', '['])).collect();
+            self.known.push(format!("- {line}: `{}`", named.join("` `")));
+        }
+        self.notes.push(format!("{line}: {text}"));
+    }
+
+    fn count(&self, line: &str) -> usize {
+        self.lines.get(line).copied().unwrap_or_default()
+    }
+
+    fn rate(&self, part: &str, whole: &str) -> f64 {
+        let count = |line| f64::from(u32::try_from(self.count(line)).unwrap());
+        100.0 * count(part) / count(whole).max(1.0)
+    }
+
+    /// Returns the document.
+    pub(super) fn document(&self) -> String {
+        let mut out = String::from(HEAD);
+        out.push_str("| what is known (664 cases of 326 kinds) | false alarms | |\n|---|---:|---:|\n");
+        let tiers = [
+            ("nothing: everything declared is there, literally", NAIVE),
+            ("the provider's schema", SCHEMA),
+            ("and classes of values", CLASSES),
+            ("and lines about single kinds", "AWS false alarms"),
+            ("the same, **estimated for kinds that nobody has read**", UNSEEN),
+        ];
+        for (tier, line) in tiers {
+            let _ = writeln!(
+                out,
+                "| {tier} | {} | {:.1} % |",
+                self.count(line),
+                self.rate(line, "AWS cases without drift")
+            );
+        }
+        let _ = writeln!(
+            out,
+            "\nRecall under change: {:.2} % (AWS), {:.2} % (Azure), {:.2} % (Kubernetes).\n\n{ESTIMATE}",
+            100.0 - self.rate("AWS mutations missed", "AWS mutations"),
+            100.0 - self.rate("Azure mutations missed", "Azure mutations"),
+            100.0 - self.rate("Kubernetes mutations missed", "Kubernetes mutations")
+        );
+        for line in &self.lonely {
+            let _ = writeln!(out, "- {line}");
+        }
+        out.push_str("\n## Everything that is counted\n\n| what | count |\n|---|---:|\n");
+        for (line, _) in LINES {
+            let _ = writeln!(out, "| {line} | {} |", self.count(line));
+        }
+        out.push_str(WRONG);
+        for line in &self.known {
+            let _ = writeln!(out, "{line}");
+        }
+        out
+    }
+
+    /// Returns what is worse than in the document that was published.
+    pub(super) fn worse(&self, published: &str) -> Vec<String> {
+        let before = |line: &str| -> Option<usize> {
+            let row = published.lines().find_map(|row| row.strip_prefix(&format!("| {line} | ")))?;
+            row.split(' ').next()?.parse().ok()
+        };
+        let is_worse = |line: &str| before(line).is_some_and(|before| self.count(line) > before);
+        LINES
+            .iter()
+            .filter(|(line, better)| *better == Better::Less && is_worse(line))
+            .map(|(line, _)| format!("{line}: {} instead of {}", self.count(line), before(line).unwrap_or_default()))
+            .collect()
+    }
+
+    /// Publishes the score where somebody asked for it, and refuses to publish a worse one unless told so.
+    pub(super) fn publish(&self, path: &Path) {
+        let published = std::fs::read_to_string(path).unwrap_or_default();
+        let worse = self.worse(&published);
+        match std::env::var("DRIFTWARDEN_UPDATE").ok().as_deref() {
+            None => assert!(worse.is_empty(), "the comparison got worse: {worse:?}"),
+            Some("worse") => std::fs::write(path, self.document()).unwrap(),
+            Some(_) => {
+                assert!(worse.is_empty(), "not published without `DRIFTWARDEN_UPDATE=worse`: {worse:?}");
+                std::fs::write(path, self.document()).unwrap();
+            }
+        }
+    }
+}
+
+#[test]
+fn a_worse_score_is_told_from_a_better_one() {
+    let mut score = Score::default();
+    score.add("AWS misses", 2);
+    score.add("AWS cases", 700);
+    assert_eq!(score.worse("| AWS misses | 1 |\n| AWS cases | 678 |\n"), ["AWS misses: 2 instead of 1"]);
+    assert_eq!(score.worse("| AWS misses | 2 |\n"), Vec::<String>::new());
+    assert_eq!(score.worse(&score.document()), Vec::<String>::new());
+}
+
+const HEAD: &str = "\
+# Accuracy of the comparison
+
+Measured by `tests/conformance/` on recorded resources that nobody touched, on recorded drift, and on every change of one
+declared, readable value of them. Generated: `DRIFTWARDEN_UPDATE=1 cargo test conformance`, which refuses a worse score.
+
+## How often it cries wolf
+
+";
+
+const ESTIMATE: &str = "\
+The recorded kinds were read when the comparison was written, so a low number on them proves little. The last row is the
+honest one. Each class of values, each word by which a class knows where it holds and each line of the table is taken away
+in turn. A case that needs something which no other kind needs would have been a false alarm had its kind not been read:
+such cases, over all cases, estimate the share of false alarms on kinds that nobody has read (Good and Turing's estimate of
+what is unseen). The estimate knows nothing of lines that were written from knowledge of a service and not from a recording.
+What one kind alone needs:
+
+";
+
+const WRONG: &str = "
+## What is still wrong
+
+A missed mutation takes away what the kind's schema says it would be anyway: its default, or a secret that is not given
+back.
+
+";

@@ -1,0 +1,58 @@
+//! How the comparison would do on kinds that nobody has read.
+//!
+//! What a case needs is found by taking parts of what is known away. A part that one kind alone needs says that without
+//! a look at that kind it would not be there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use driftwarden_core::compare::{Class, Knowledge, Part};
+
+use super::Case;
+use super::score::{Score, UNSEEN};
+
+/// Counts the cases that would be false alarms if their kind had not been read.
+pub(super) fn estimate(cases: &[Case], score: &mut Score) {
+    let needs: Vec<(&Case, Vec<String>)> =
+        cases.iter().filter(|case| case.drifted.is_empty()).map(|case| (case, needs(case))).collect();
+    let mut kinds: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for (case, parts) in &needs {
+        for part in parts {
+            kinds.entry(part).or_default().insert(case.kind.as_str());
+        }
+    }
+    let is_lonely = |part: &String| kinds.get(part.as_str()).is_some_and(|kinds| kinds.len() == 1);
+    for (case, _) in needs.iter().filter(|(_, parts)| parts.iter().any(is_lonely)) {
+        score.add(UNSEEN, 1);
+        score.notes.push(format!("{UNSEEN}: {}", case.name));
+    }
+    for (part, kinds) in kinds.iter().filter(|(_, kinds)| kinds.len() == 1) {
+        score.lonely.push(format!("{part}: `{}`", kinds.iter().next().unwrap()));
+    }
+}
+
+/// Returns what a case without drift needs to be seen as one.
+fn needs(case: &Case) -> Vec<String> {
+    let fails = |knowledge: &Knowledge| !case.known(&case.observed, knowledge).changes.is_empty();
+    if fails(&Knowledge::WHOLE) {
+        return vec![format!("something that is not there for `{}`", case.name)];
+    }
+    if !fails(&Knowledge::SCHEMA) {
+        return Vec::new();
+    }
+    let is_needed = |part: &Part| fails(&Knowledge::without(*part));
+    let classes = Class::ALL.into_iter().map(Part::Class).filter(is_needed);
+    let words = Knowledge::words().filter(is_needed);
+    let facts = Knowledge::facts(case.kind.as_str()).filter(is_needed);
+    classes.chain(words).chain(facts).map(name).collect()
+}
+
+fn name(part: Part) -> String {
+    match part {
+        Part::Class(class) => format!("class {class:?}"),
+        Part::Word(word) => format!("word `{word}`"),
+        Part::Fact(fact) => {
+            format!("line `{}` {}", fact.pointer, fact.says.split('=').next().unwrap_or_default())
+                + &format!(" of `{}`", fact.kind)
+        }
+    }
+}

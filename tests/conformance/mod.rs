@@ -282,6 +282,7 @@ fn measured(folder: &Path) -> Score {
         mutate(case, &mut score);
     }
     unseen::estimate(&cases, &mut score);
+    unseen::estimate_undeclared(&cases, &mut score);
     for entry in json_of(&folder.join("k8s-diff/manifest.json")).as_array().unwrap() {
         judge_pair(folder, entry, &mut score);
     }

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use driftwarden_core::compare::{Class, Knowledge, Part};
 
-use super::Case;
-use super::score::{Score, UNSEEN};
+use super::score::{Score, UNSEEN, UNSEEN_UNDECLARED};
+use super::{Case, overlaps};
 
 /// Counts the cases that would be false alarms if their kind had not been read.
 pub(super) fn estimate(cases: &[Case], score: &mut Score) {
@@ -55,4 +55,29 @@ fn name(part: Part) -> String {
                 + &format!(" of `{}`", fact.kind)
         }
     }
+}
+
+/// Counts the undeclared attributes that would be listed if nobody had read their kind.
+pub(super) fn estimate_undeclared(cases: &[Case], score: &mut Score) {
+    let mut extra: BTreeMap<String, (BTreeSet<&str>, usize)> = BTreeMap::new();
+    for case in cases {
+        let (before, text) = (beyond(case, &Knowledge::WHOLE), case.observed.to_string());
+        let is_there = |part: &Part| matches!(part, Part::Word(word) if text.contains(word));
+        let words = Knowledge::unsaid().filter(is_there);
+        for part in words.chain(Knowledge::facts(case.kind.as_str())) {
+            let more = beyond(case, &Knowledge::without(part)).saturating_sub(before);
+            if more > 0 {
+                let entry = extra.entry(name(part)).or_default();
+                entry.0.insert(case.kind.as_str());
+                entry.1 += more;
+            }
+        }
+    }
+    let lonely = extra.values().filter(|(kinds, _)| kinds.len() == 1).map(|(_, count)| count).sum();
+    score.add(UNSEEN_UNDECLARED, lonely);
+}
+
+fn beyond(case: &Case, knowledge: &Knowledge) -> usize {
+    let found = case.known(&case.observed, knowledge);
+    found.undeclared.iter().filter(|path| !case.undeclared.iter().any(|known| overlaps(known, path))).count()
 }

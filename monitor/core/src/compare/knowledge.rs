@@ -4,6 +4,7 @@
 //! kind alone needs was found by reading that kind, and says how much would be missing on a kind nobody has read.
 
 use super::table::{self, Fact};
+use super::{list, scalar, text, undeclared, unsaid};
 use crate::schema::Tree;
 
 /// A class of values that look different and mean the same.
@@ -63,6 +64,8 @@ pub enum Class {
     Google,
     /// Names of attributes in another case.
     Respelled,
+    /// Comparison operators under their old and new names.
+    Operator,
     /// One item in place of a list of one.
     Single,
     /// Documents written as text.
@@ -91,7 +94,7 @@ pub enum Class {
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 39] = [
+    pub const ALL: [Self; 40] = [
         Self::Canonical,
         Self::Epoch,
         Self::Blanks,
@@ -119,6 +122,7 @@ impl Class {
         Self::Azure,
         Self::Google,
         Self::Respelled,
+        Self::Operator,
         Self::Single,
         Self::Document,
         Self::CommaList,
@@ -162,6 +166,7 @@ impl Class {
             Self::Azure => "one place or identifier of Azure, in two spellings",
             Self::Google => "one name or time span of Google Cloud, in two spellings",
             Self::Respelled => "read under another spelling of its name",
+            Self::Operator => "one operator, under its old and its new name",
             Self::Single => "a list of one is its item",
             Self::Document => "the same document, written as text in another way",
             Self::CommaList => "the same words, as a list and with commas between them",
@@ -233,11 +238,11 @@ impl Knowledge {
     /// Returns the words by which folds know where they hold.
     pub fn words() -> impl Iterator<Item = Part> {
         let lists: [&[&'static str]; 7] = [
-            &super::scalar::HOSTS,
-            &super::text::URLS,
-            &super::list::KEYS,
-            &super::list::ORDERED,
-            &super::list::BAG_NAMES,
+            &scalar::HOSTS,
+            &text::URLS,
+            &list::KEYS,
+            &list::ORDERED,
+            &list::BAG_NAMES,
             &table::LOWERS_NAMES,
             &table::INSTRUCTIONS,
         ];
@@ -246,6 +251,16 @@ impl Knowledge {
 
     pub(super) const fn has(&self, class: Class) -> bool {
         self.hidden & class.bit() == 0
+    }
+
+    /// Returns the names that keep quiet about what is not declared.
+    pub fn unsaid() -> impl Iterator<Item = Part> {
+        unsaid::names().chain(undeclared::MADE_UP).map(Part::Word)
+    }
+
+    /// Returns whether a name is known.
+    pub(super) fn is_known(&self, name: &str) -> bool {
+        self.word != Some(name)
     }
 
     /// Returns whether any word of a list is meant, of those that are known.

@@ -27,6 +27,15 @@ pub(super) fn counts(desired: &Map<String, Value>, name: &str, value: &Value) ->
     !label && !super::walk::is_empty(value)
 }
 
+/// Returns whether two documents say the same, in whichever version of the language.
+pub(super) fn same_but_for_version(left: &Value, right: &Value) -> bool {
+    let (Value::Object(left), Value::Object(right)) = (left, right) else { return false };
+    let rest = |map: &'_ Map<String, Value>| map.iter().filter(|(name, _)| *name != "Version").count();
+    left.contains_key("Statement")
+        && rest(left) == rest(right)
+        && left.iter().all(|(name, value)| name == "Version" || right.get(name) == Some(value))
+}
+
 /// Returns whether two principals are the same: everybody is written as `*` and as `{"AWS": "*"}`.
 pub(super) fn same_principal(name: &str, desired: &Value, observed: &Value) -> bool {
     matches!(name, "Principal" | "NotPrincipal") && is_everybody(desired) && is_everybody(observed)

@@ -15,8 +15,8 @@ use crate::schema::{Tree, mark};
 /// The facts about the kinds of each cloud.
 const TABLES: [&str; 2] = [include_str!("facts/aws.tsv"), include_str!("facts/azure.tsv")];
 
-/// What a line may say, besides `default=` and JSON.
-const WORDS: [(&str, u32); 11] = [
+/// What a line may say, besides `default=` and `usual=` with JSON.
+const WORDS: [(&str, u32); 10] = [
     // Not read back although the schema does not say so.
     ("not_read", mark::NOT_READ),
     // The service or other resources add items: more than the declared ones is no drift.
@@ -32,7 +32,6 @@ const WORDS: [(&str, u32); 11] = [
     ("hourly", mark::HOURLY),
     ("redis_acl", mark::REDIS_ACL),
     ("custom_prefix", mark::CUSTOM_PREFIX),
-    ("operators", mark::OPERATORS),
 ];
 
 /// One reviewed fact.
@@ -56,11 +55,16 @@ impl Fact {
     }
 
     fn add_to(self, tree: &mut Tree) {
-        match self.says.strip_prefix("default=") {
-            Some(json) => tree.add(self.pointer, 0, serde_json::from_str::<Value>(json).ok().as_ref()),
+        match value(self.says) {
+            Some((json, marks)) => tree.add(self.pointer, marks, serde_json::from_str::<Value>(json).ok().as_ref()),
             None => tree.add(self.pointer, marks(self.says).unwrap_or_default(), None),
         }
     }
+}
+
+/// Returns the value that a line speaks of: what absence means, or what is usually there when nobody says.
+fn value(says: &str) -> Option<(&str, u32)> {
+    says.strip_prefix("default=").map(|json| (json, 0)).or_else(|| Some((says.strip_prefix("usual=")?, mark::USUAL)))
 }
 
 fn marks(word: &str) -> Option<u32> {
@@ -190,8 +194,8 @@ mod tests {
             let fact = Fact::of(line).unwrap();
             assert_eq!(line.split('\t').count(), 4, "{line}");
             assert!(fact.reason.len() > 10 && fact.pointer.starts_with('/'), "{line}");
-            let known = match fact.says.strip_prefix("default=") {
-                Some(json) => serde_json::from_str::<Value>(json).is_ok(),
+            let known = match value(fact.says) {
+                Some((json, _)) => serde_json::from_str::<Value>(json).is_ok(),
                 None => marks(fact.says).is_some(),
             };
             assert!(known, "{line}");

@@ -17,13 +17,13 @@ pub(super) fn silence<'a>(walk: &Walk<'a>, value: &'a Value, at: Place) -> Optio
         () if at.marks & mark::READ_ONLY != 0 => READ_ONLY,
         () if at.marks & mark::GENERATED != 0 => "the service fills it in when nobody says",
         () if is_silent(value) => NOTHING,
-        () if walk.is_default(value, at) => DEFAULT,
+        () if walk.is_usual(value, at) => DEFAULT,
         () if kubernetes && !kubernetes::is_worth_listing(walk, name, value) => BOOKKEEPING,
         () if kubernetes => return None,
         // A thing is on unless it is said to be off; a part of it need not be.
         () if walk.path.len() == 1 && name == "Enabled" => DEFAULT,
         () if is_provider_tag(walk, name, value) => "a tag that the provider or the stack puts there",
-        () if is_generated(walk, name, value) => "what the service makes up or takes when nobody says",
+        () if is_generated(walk, (name, value), at) => "what the service makes up or takes when nobody says",
         () if is_echo(walk, name, value) => "an echo of the resource that this one belongs to",
         () => return None,
     })
@@ -38,7 +38,8 @@ pub(super) fn is_item_worth_listing<'a>(walk: &Walk<'a>, item: &'a Value, at: Pl
 pub(super) fn is_silent(value: &Value) -> bool {
     match value {
         Value::Bool(truth) => !truth,
-        Value::Number(number) => number.as_f64() == Some(0.0),
+        // No limit is what there is when nobody sets one.
+        Value::Number(number) => matches!(number.as_i64(), Some(0 | -1)) || number.as_f64() == Some(0.0),
         Value::Object(map) => map.values().all(is_silent),
         Value::Array(items) => items.iter().all(is_silent),
         Value::String(text) => is_off(text),
@@ -47,8 +48,8 @@ pub(super) fn is_silent(value: &Value) -> bool {
 }
 
 fn is_off(text: &str) -> bool {
-    const OFF: [&str; 9] = ["", "none", "disabled", "disable", "default", "off", "false", "0", "-1"];
-    OFF.iter().any(|word| text.eq_ignore_ascii_case(word))
+    const OFF: [&str; 10] = ["", "none", "null", "disabled", "disable", "default", "off", "false", "0", "-1"];
+    OFF.iter().any(|word| text.trim().eq_ignore_ascii_case(word))
 }
 
 fn is_provider_tag(walk: &Walk<'_>, name: &str, value: &Value) -> bool {
@@ -85,17 +86,25 @@ fn in_stack(walk: &Walk<'_>, key: &str, value: &Value) -> bool {
 
 /// Returns whether the provider made a value up: an identifier, a moment, an echo of the resource's own name, or what it
 /// takes when nobody says.
-fn is_generated(walk: &Walk<'_>, name: &str, value: &Value) -> bool {
+fn is_generated(walk: &Walk<'_>, (name, value): (&str, &Value), at: Place) -> bool {
+    let usual = |text: &str| walk.knowledge.is_known(name) && unsaid::is_usual(name, text);
     match value {
-        _ if is_silent(value) || unsaid::is_chosen(name) => true,
-        Value::Object(map) => map.iter().all(|(name, value)| is_generated(walk, name, value)),
-        Value::Array(items) => !list::is_tags(name) && items.iter().all(|item| is_generated(walk, name, item)),
-        Value::String(text) => is_made_up(walk, name, text) || unsaid::is_usual(name, text),
-        Value::Bool(truth) => unsaid::is_usual(name, if *truth { "true" } else { "false" }),
-        Value::Number(number) => unsaid::is_usual(name, &number.to_string()),
+        _ if is_silent(value) || at.marks & BY_THE_PROVIDER != 0 => true,
+        // That a part is on by default says nothing about the whole, which nobody declared.
+        _ if *value != Value::Bool(true) && walk.is_usual(value, at) => true,
+        _ if walk.knowledge.is_known(name) && unsaid::is_chosen(name) => true,
+        Value::Object(map) => map.iter().all(|(name, value)| is_generated(walk, (name, value), walk.named(at, name))),
+        Value::Array(_) if list::is_tags(name) => is_provider_tag(walk, name, value),
+        Value::Array(items) => items.iter().all(|item| is_generated(walk, (name, item), walk.item(at))),
+        Value::String(text) => is_made_up(walk, name, text) || usual(text),
+        Value::Bool(truth) => usual(if *truth { "true" } else { "false" }),
+        Value::Number(number) => usual(&number.to_string()),
         Value::Null => true,
     }
 }
+
+/// What only the provider sets or chooses.
+const BY_THE_PROVIDER: u32 = mark::READ_ONLY | mark::GENERATED;
 
 /// Returns whether a value comes from the resource that this one belongs to, as far as that is known.
 fn is_echo(walk: &Walk<'_>, name: &str, value: &Value) -> bool {
@@ -104,26 +113,33 @@ fn is_echo(walk: &Walk<'_>, name: &str, value: &Value) -> bool {
     models.filter_map(|(_, models)| models.as_object()).flatten().any(|(_, model)| model.get(name) == Some(value))
 }
 
+/// Endings of attributes that a service makes up when nobody says.
+pub(super) const MADE_UP: [&str; 16] = [
+    "Arn",
+    "ARN",
+    "At",
+    "Id",
+    "ID",
+    "Ids",
+    "Identifier",
+    "Name",
+    "Uri",
+    "URI",
+    "Url",
+    "URL",
+    "Endpoint",
+    "State",
+    "Time",
+    "Address",
+];
+
 fn is_made_up(walk: &Walk<'_>, name: &str, text: &str) -> bool {
-    const MADE_UP: [&str; 15] = [
-        "Arn",
-        "ARN",
-        "Id",
-        "ID",
-        "Ids",
-        "Identifier",
-        "Name",
-        "Uri",
-        "URI",
-        "Url",
-        "URL",
-        "Endpoint",
-        "State",
-        "Time",
-        "Address",
-    ];
     let context = walk.facts.context;
-    MADE_UP.iter().any(|end| name.ends_with(end))
+    let holds = |part: &str| part.len() > 5 && text.contains(part);
+    walk.knowledge.lists(&MADE_UP, |end| name.ends_with(end))
         || *text == context.id
-        || (text.contains(&context.account) && context.account.len() > 5)
+        || holds(&context.account)
+        || holds(&context.id)
+        || (text.len() > 5 && context.id.contains(text))
+        || (walk.flavor == Flavor::Aws && text.contains(".amazonaws.com"))
 }

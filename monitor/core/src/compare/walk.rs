@@ -145,8 +145,15 @@ impl<'a> Walk<'a> {
 
     /// Returns whether `value` is what the attribute is when nobody says.
     pub(super) fn is_default(&self, value: &Value, at: Place) -> bool {
+        at.marks & mark::USUAL == 0 && self.is_usual(value, at)
+    }
+
+    /// Returns whether `value` is what the attribute is when nobody says, or what is usually made of it then.
+    pub(super) fn is_usual(&self, value: &Value, at: Place) -> bool {
         let known = [self.schema.default_of(at.schema), self.table.default_of(at.table)];
-        known.into_iter().flatten().any(|default| default == value || scalar::canonical(default, value))
+        known.into_iter().flatten().any(|default| {
+            default == value || scalar::canonical(default, value) || policy::same_but_for_version(default, value)
+        })
     }
 
     /// Returns whether a class of values is known.
@@ -290,18 +297,21 @@ impl<'a> Walk<'a> {
         if found.is_some() {
             return found;
         }
-        if at.marks & mark::OPERATORS == 0 {
-            let declared = |key: &String| self.owners.last().is_some_and(|(desired, _)| desired.contains_key(key));
-            let other = |key: &&String| {
-                self.flavor == Flavor::Aws
-                    && self.knows(Class::Respelled)
-                    && at.marks & mark::FREE_FORM == 0
-                    && key.eq_ignore_ascii_case(name)
-                    && !declared(key)
-            };
-            return observed.keys().filter(other).min().and_then(|key| observed.get(key));
+        if self.flavor != Flavor::Aws {
+            return None;
         }
-        OPERATORS.iter().find(|(old, _)| *old == name).and_then(|(_, new)| observed.get(*new))
+        let renamed = OPERATORS.iter().find(|(old, _)| *old == name).filter(|_| self.knows(Class::Operator));
+        if let Some(value) = renamed.and_then(|(_, new)| observed.get(*new)) {
+            return Some(value);
+        }
+        let declared = |key: &String| self.owners.last().is_some_and(|(desired, _)| desired.contains_key(key));
+        let other = |key: &&String| {
+            self.knows(Class::Respelled)
+                && at.marks & mark::FREE_FORM == 0
+                && key.eq_ignore_ascii_case(name)
+                && !declared(key)
+        };
+        observed.keys().filter(other).min().and_then(|key| observed.get(key))
     }
 
     /// Notes a declared name that was not read, unless it was read under another one.
@@ -332,7 +342,7 @@ impl<'a> Walk<'a> {
             });
         }
         let respelled = |key: &String| at.marks & mark::FREE_FORM == 0 && key.eq_ignore_ascii_case(name);
-        let renamed = at.marks & mark::OPERATORS != 0 && synonym(name).is_some_and(|old| desired.contains_key(old));
+        let renamed = self.flavor == Flavor::Aws && synonym(name).is_some_and(|old| desired.contains_key(old));
         if self.probing > 0 || renamed || (self.flavor == Flavor::Aws && desired.keys().any(respelled)) {
             return;
         }

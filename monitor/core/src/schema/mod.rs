@@ -212,8 +212,8 @@ pub(crate) mod mark {
     pub(crate) const GENERATED: u32 = 1 << 11;
     /// The service puts `custom:` before these names.
     pub(crate) const CUSTOM_PREFIX: u32 = 1 << 12;
-    /// Comparison operators under their old and new names.
-    pub(crate) const OPERATORS: u32 = 1 << 13;
+    /// The default is what is usually there, not what absence means.
+    pub(crate) const USUAL: u32 = 1 << 13;
     /// Others add items of their own to this list.
     pub(crate) const SHARED: u32 = 1 << 14;
     /// Who writes this writes all of it, and all that is inside.

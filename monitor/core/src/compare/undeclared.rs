@@ -15,6 +15,9 @@ pub(super) fn silence<'a>(walk: &Walk<'a>, value: &'a Value, at: Place) -> Optio
     let kubernetes = walk.flavor == Flavor::Kubernetes;
     Some(match () {
         () if at.marks & mark::READ_ONLY != 0 => READ_ONLY,
+        () if at.marks & mark::CREATE_ONLY != 0 && !kubernetes => {
+            "chosen when it was made, and not to be changed since"
+        }
         () if at.marks & mark::GENERATED != 0 => "the service fills it in when nobody says",
         () if is_silent(value) => NOTHING,
         () if walk.is_usual(value, at) => DEFAULT,
@@ -96,15 +99,16 @@ fn is_generated(walk: &Walk<'_>, (name, value): (&str, &Value), at: Place) -> bo
         Value::Object(map) => map.iter().all(|(name, value)| is_generated(walk, (name, value), walk.named(at, name))),
         Value::Array(_) if list::is_tags(name) => is_provider_tag(walk, name, value),
         Value::Array(items) => items.iter().all(|item| is_generated(walk, (name, item), walk.item(at))),
-        Value::String(text) => is_made_up(walk, name, text) || usual(text),
+        Value::String(text) => is_made_up(walk, name, text) || unsaid::is_plain(text) || usual(text),
+        Value::Number(_) if name.ends_with("Port") => true,
         Value::Bool(truth) => usual(if *truth { "true" } else { "false" }),
         Value::Number(number) => usual(&number.to_string()),
         Value::Null => true,
     }
 }
 
-/// What only the provider sets or chooses.
-const BY_THE_PROVIDER: u32 = mark::READ_ONLY | mark::GENERATED;
+/// What only the provider sets or chooses, or nobody can have changed since it was made.
+const BY_THE_PROVIDER: u32 = mark::READ_ONLY | mark::CREATE_ONLY | mark::GENERATED;
 
 /// Returns whether a value comes from the resource that this one belongs to, as far as that is known.
 fn is_echo(walk: &Walk<'_>, name: &str, value: &Value) -> bool {
@@ -114,23 +118,33 @@ fn is_echo(walk: &Walk<'_>, name: &str, value: &Value) -> bool {
 }
 
 /// Endings of attributes that a service makes up when nobody says.
-pub(super) const MADE_UP: [&str; 16] = [
+pub(super) const MADE_UP: [&str; 26] = [
+    "Address",
+    "Addresses",
     "Arn",
     "ARN",
     "At",
+    "Date",
+    "Endpoint",
+    "Fingerprint",
     "Id",
     "ID",
     "Ids",
     "Identifier",
     "Name",
+    "Port",
+    "SecurityGroups",
+    "State",
+    "Subnets",
+    "Time",
     "Uri",
     "URI",
     "Url",
     "URL",
-    "Endpoint",
-    "State",
-    "Time",
-    "Address",
+    "Version",
+    "Window",
+    "Zone",
+    "Zones",
 ];
 
 fn is_made_up(walk: &Walk<'_>, name: &str, text: &str) -> bool {

@@ -646,6 +646,20 @@ pub(super) const USUAL: &[(&str, &[&str])] = &[
     ("rest.action.multi.allow_explicit_index", &["true"]),
 ];
 
+/// Words that mean "as it comes": what somebody who chooses chooses away from.
+#[rustfmt::skip]
+const PLAIN: &[&str] = &[
+    "all", "auto", "automatic", "aws_managed", "aws_owned_key", "aws_owned_kms_key", "basic", "best_effort", "buffered",
+    "current", "get", "head", "http", "in_place", "ipv4", "latest", "linux", "on_demand", "post", "preserve", "provisioned",
+    "public", "rolling", "service_managed", "single_region", "standard", "string", "tcp", "text", "uncompressed", "utc",
+    "x86_64", "zip",
+];
+
+/// Returns whether a word means "as it comes", whatever attribute it stands in.
+pub(super) fn is_plain(text: &str) -> bool {
+    text.len() < 20 && PLAIN.iter().any(|word| text.eq_ignore_ascii_case(word))
+}
+
 /// Returns every name of the two lists.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
     CHOSEN.iter().copied().chain(USUAL.iter().map(|(name, _)| *name))

@@ -36,6 +36,7 @@ pub(super) struct Place {
 /// Marks that hold for everything below.
 const INHERITED: u32 = mark::READ_ONLY
     | mark::WRITE_ONLY
+    | mark::CREATE_ONLY
     | mark::NOT_READ
     | mark::FREE_FORM
     | mark::CASELESS

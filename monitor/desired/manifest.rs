@@ -51,7 +51,10 @@ fn known_keys(what: &str, map: Option<&Map<String, Value>>, known: &[&str]) -> R
 fn provider(kind: &str, written: Option<&str>) -> Result<Provider, String> {
     let told = told_by(kind);
     let Some(written) = written else {
-        return told.ok_or_else(|| format!("`metadata.provider` is missing: kind `{kind}` does not tell it"));
+        return told.ok_or_else(|| {
+            let known = Provider::ALL.map(Provider::as_str).join(", ");
+            format!("`metadata.provider` is missing: kind `{kind}` does not tell it; write one of {known}")
+        });
     };
     let provider = written.parse::<Provider>();
     provider.map_err(|_| {

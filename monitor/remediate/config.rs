@@ -126,6 +126,30 @@ pub struct ExecConfig {
     /// Where it runs: a private empty folder, if not said.
     #[serde(default)]
     pub dir: Option<PathBuf>,
+    /// What it may use.
+    #[serde(default)]
+    pub limits: ExecLimits,
+}
+
+/// What a command, and all that it starts, may use. Beyond that it is refused, or ended by the system. What runs as
+/// another user, by `sudo` for one, is not bound.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ExecLimits {
+    /// Address space of each process, in MiB. Some run times reserve far more than they use.
+    pub memory_mib: u64,
+    /// Open files of each process.
+    pub open_files: u64,
+    /// Processes and threads of the user that runs it, those of others included. It does not bind root.
+    pub processes: u64,
+    /// Size of each file that it writes, in MiB.
+    pub file_size_mib: u64,
+}
+
+impl Default for ExecLimits {
+    fn default() -> Self {
+        Self { memory_mib: 4096, open_files: 1024, processes: 1024, file_size_mib: 1024 }
+    }
 }
 
 /// An address that is posted to.

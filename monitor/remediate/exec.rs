@@ -1,7 +1,7 @@
 //! A command, run with nothing that it was not given (I23).
 //!
 //! No shell, no part of a finding in the arguments, an empty environment but for the names that are allowed, a private
-//! folder, a process group of its own that ends as a whole. What it prints is read to a limit and shown to nobody but
+//! folder, limits on what it may use, and an end for all that it started. What it prints is read to a limit and shown to nobody but
 //! for one line of an error.
 
 use std::fs::DirBuilder;
@@ -14,11 +14,13 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use secrecy::{ExposeSecret, SecretString};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use uuid::Uuid;
 
 use super::Ended;
-use super::config::ExecConfig;
+use super::config::{ExecConfig, ExecLimits};
+use super::confine;
 use crate::secret::{Secret, SecretError};
 use crate::telemetry::chain;
 
@@ -27,7 +29,7 @@ const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 const KEPT: usize = 64 * 1024;
 /// What is shown of an error.
 const LINE_SHOWN: usize = 200;
-/// How long a process that left the group may keep an output open.
+/// How long a process that could not be ended may keep an output open.
 const GRACE: Duration = Duration::from_secs(1);
 
 /// A command.
@@ -37,6 +39,7 @@ pub(super) struct Exec {
     arguments: Vec<String>,
     environment: Vec<(String, Secret)>,
     dir: Option<PathBuf>,
+    limits: ExecLimits,
     timeout: Duration,
 }
 
@@ -54,6 +57,8 @@ enum ExecError {
     Environment(#[source] SecretError),
     #[error("failed to start `{0}`")]
     Start(String, #[source] std::io::Error),
+    #[error("failed to limit what `{0}` may use")]
+    Confine(String, #[source] std::io::Error),
     #[error("failed to wait for `{0}`")]
     Wait(String, #[source] std::io::Error),
     #[error("`{0}` was killed: it took longer than {1:?}")]
@@ -78,25 +83,65 @@ impl Drop for Private {
     }
 }
 
-/// A process group that does not outlive this value.
-struct Group(Option<Pid>);
+/// Everything that a command starts: its process group, and whoever left that. It does not outlive this value.
+struct Group {
+    leader: Option<Pid>,
+    /// What stands in the environment of all of them, and of nobody else.
+    mark: Vec<u8>,
+}
 
 impl Group {
-    fn of(child: &Child) -> Self {
-        Self(child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw))
+    fn of(child: &Child, private: &Private) -> Self {
+        let leader = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+        Self { leader, mark: format!("HOME={}", private.0.display()).into_bytes() }
     }
 
-    fn kill(&mut self) {
-        if let Some(group) = self.0.take() {
-            // The group being gone already is what is wanted.
-            kill_process_group(group, Signal::Kill).ok();
-        }
+    fn confine(&self, limits: ExecLimits) -> std::io::Result<()> {
+        self.leader.map_or(Ok(()), |leader| confine::confine(leader, &self.mark, limits))
+    }
+
+    /// Ends the group at once; who left it must be looked for.
+    fn kill(&mut self) -> Option<Pid> {
+        let leader = self.leader.take()?;
+        // The group being gone already is what is wanted.
+        kill_process_group(leader, Signal::Kill).ok();
+        Some(leader)
+    }
+
+    /// Ends the group and whoever left it.
+    async fn end(mut self) {
+        let Some(leader) = self.kill() else { return };
+        let mark = std::mem::take(&mut self.mark);
+        // Only looks and kills; what goes wrong with that was told by nobody.
+        tokio::task::spawn_blocking(move || confine::end_all(leader, &mark)).await.ok();
     }
 }
 
 impl Drop for Group {
     fn drop(&mut self) {
-        self.kill();
+        if let Some(leader) = self.kill() {
+            confine::end_all(leader, &self.mark);
+        }
+    }
+}
+
+/// Something that is read in the background, until its end or ours.
+struct Reader(JoinHandle<Vec<u8>>);
+
+impl Reader {
+    fn of(pipe: Option<impl AsyncRead + Unpin + Send + 'static>) -> Self {
+        Self(tokio::spawn(read(pipe)))
+    }
+
+    /// Returns what was read. A process that nobody could end does not keep us waiting.
+    async fn kept(mut self) -> Vec<u8> {
+        timeout(GRACE, &mut self.0).await.ok().and_then(Result::ok).unwrap_or_default()
+    }
+}
+
+impl Drop for Reader {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -118,6 +163,7 @@ impl Exec {
             arguments: arguments.to_vec(),
             environment: config.env.iter().map(variable).collect::<Result<_, _>>()?,
             dir: config.dir.clone(),
+            limits: config.limits,
             timeout,
         })
     }
@@ -147,22 +193,21 @@ impl Exec {
         let start = |error| ExecError::Start(self.program.clone(), error);
         let private = Private::create().map_err(start)?;
         let mut child = self.command(&private, environment).spawn().map_err(start)?;
-        let mut group = Group::of(&child);
+        let group = Group::of(&child, &private);
+        group.confine(self.limits).map_err(|error| ExecError::Confine(self.program.clone(), error))?;
         let writer = tokio::spawn(feed(child.stdin.take(), input));
-        let stdout = tokio::spawn(read(child.stdout.take()));
-        let stderr = tokio::spawn(read(child.stderr.take()));
+        let (stdout, stderr) = (Reader::of(child.stdout.take()), Reader::of(child.stderr.take()));
         let waited = timeout(self.timeout, child.wait()).await;
-        group.kill();
+        group.end().await;
         writer.abort();
         if waited.is_err() {
-            // Reaps the leader, which the line above has ended.
+            // Reaps the leader, which the lines above have ended.
             timeout(GRACE, child.wait()).await.ok();
         }
-        let (_, stderr) = (timeout(GRACE, stdout).await, timeout(GRACE, stderr).await);
+        let (_, stderr) = tokio::join!(stdout.kept(), stderr.kept());
         let status = waited
             .map_err(|_| ExecError::Timeout(self.program.clone(), self.timeout))?
             .map_err(|error| ExecError::Wait(self.program.clone(), error))?;
-        let stderr = stderr.ok().and_then(Result::ok).unwrap_or_default();
         Ok(Left { status, stderr })
     }
 
@@ -221,10 +266,27 @@ mod tests {
     async fn run(script: &str, folder: &Path, input: &str, timeout: Duration) -> Ended {
         let folder = folder.display().to_string();
         let command = ["/bin/sh", "-c", script, "hook", &folder].map(str::to_owned).to_vec();
+        let exec = Exec::new(&config(command, ExecLimits::default()), timeout).unwrap();
+        exec.run(input.as_bytes().to_vec()).await
+    }
+
+    fn config(command: Vec<String>, limits: ExecLimits) -> ExecConfig {
         // Cargo sets this one for every test.
         let env = vec!["CARGO_PKG_NAME".to_owned()];
-        let exec = Exec::new(&ExecConfig { command, env, dir: None }, timeout).unwrap();
-        exec.run(input.as_bytes().to_vec()).await
+        ExecConfig { command, env, dir: None, limits }
+    }
+
+    /// Runs a script that waits for its input, and with it for its limits, in a shell that is nobody's where that is
+    /// possible: root may start as many processes as it likes.
+    async fn confined(script: &str, folder: &Path, limits: ExecLimits) -> Ended {
+        std::fs::set_permissions(folder, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        let drops = rustix::process::getuid().is_root() && Path::new("/usr/bin/setpriv").exists();
+        let as_nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups --";
+        let outer = format!("read -r _; exec {} sh -c \"$1\" hook \"$2\"", if drops { as_nobody } else { "env" });
+        let command = ["/bin/sh", "-c", &outer, "hook", script, &folder.display().to_string()];
+        let command = command.map(str::to_owned).to_vec();
+        let exec = Exec::new(&config(command, limits), Duration::from_secs(5)).unwrap();
+        exec.run(b"go\n".to_vec()).await
     }
 
     async fn said(script: &str, input: &str) -> (Ended, String) {
@@ -283,6 +345,65 @@ mod tests {
         ended_soon(folder.path()).await;
     }
 
+    /// Checks that what the script does for five minutes is ended at its timeout, and soon.
+    async fn check_ended(script: &str) {
+        let folder = tempfile::tempdir().unwrap();
+        let begun = std::time::Instant::now();
+        let ended = run(script, folder.path(), "", Duration::from_millis(500)).await;
+        assert!(begun.elapsed() < Duration::from_millis(2500), "{script}: {:?}", begun.elapsed());
+        assert!(matches!(&ended, Ended::Badly(why) if why.contains("was killed")), "{script}: {ended:?}");
+        ended_soon(folder.path()).await;
+    }
+
+    #[tokio::test]
+    async fn nothing_that_a_command_does_keeps_it_alive() {
+        check_ended("echo $$ > $1/pid; trap '' TERM INT HUP; sleep 300; sleep 300").await;
+        check_ended("echo $$ > $1/pid; exec >&- 2>&- <&-; sleep 300").await;
+        check_ended("setsid sh -c 'echo $$ > $0/pid; sleep 300' $1 & sleep 300").await;
+        check_ended("(setsid sh -c 'echo $$ > $0/pid; exec sleep 300' $1 &) ; sleep 300").await;
+    }
+
+    #[tokio::test]
+    async fn a_grandchild_that_left_the_group_holds_no_pipe() {
+        let folder = tempfile::tempdir().unwrap();
+        let begun = std::time::Instant::now();
+        let script = "setsid sh -c 'echo $$ > $0/pid; sleep 300' $1 & while [ ! -s $1/pid ]; do :; done";
+        let ended = run(script, folder.path(), "", Duration::from_secs(20)).await;
+        assert_eq!(ended, Ended::Well("exit code 0".to_owned()));
+        assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
+        ended_soon(folder.path()).await;
+    }
+
+    #[tokio::test]
+    async fn a_command_has_its_limits_when_it_gets_its_input() {
+        let folder = tempfile::tempdir().unwrap();
+        let limits = ExecLimits { memory_mib: 512, open_files: 64, processes: 77, file_size_mib: 3 };
+        let ended = confined("{ ulimit -v; ulimit -n; ulimit -f; ulimit -c; } > $1/out", folder.path(), limits).await;
+        assert_eq!(ended, Ended::Well("exit code 0".to_owned()));
+        let out = std::fs::read_to_string(folder.path().join("out")).unwrap();
+        // Address space in KiB, files in blocks of 512 bytes.
+        assert_eq!(out.split_whitespace().collect::<Vec<_>>(), ["524288", "64", "6144", "0"]);
+    }
+
+    #[tokio::test]
+    async fn what_goes_beyond_a_limit_fails() {
+        let few = ExecLimits { memory_mib: 100, processes: 30, file_size_mib: 1, ..ExecLimits::default() };
+        let folder = tempfile::tempdir().unwrap();
+        let hog = "x=$(head -c 200000000 /dev/zero | tr '\\0' a)";
+        let ended = confined(hog, folder.path(), few).await;
+        assert!(matches!(ended, Ended::Badly(_)), "{ended:?}");
+        let ended = confined("head -c 10000000000 /dev/zero > $1/big", folder.path(), few).await;
+        assert!(matches!(ended, Ended::Badly(_)), "{ended:?}");
+        assert_eq!(std::fs::metadata(folder.path().join("big")).unwrap().len(), 1 << 20);
+        let bomb = "n=0; while [ $n -lt 100 ]; do sleep 300 & echo $! > $1/pid; n=$((n+1)); echo $n > $1/n; done";
+        let ended = confined(bomb, folder.path(), few).await;
+        let started = std::fs::read_to_string(folder.path().join("n"));
+        let started: u32 = started.unwrap_or_else(|_| panic!("{ended:?}")).trim().parse().unwrap();
+        let binds = !rustix::process::getuid().is_root() || Path::new("/usr/bin/setpriv").exists();
+        assert!(!binds || started <= 30 && matches!(ended, Ended::Badly(_)), "{started}: {ended:?}");
+        ended_soon(folder.path()).await;
+    }
+
     /// Waits until the process of which the id was written is gone or a zombie; the signal is on its way.
     async fn ended_soon(folder: &Path) {
         let pid = std::fs::read_to_string(folder.join("pid")).unwrap();
@@ -299,7 +420,7 @@ mod tests {
     #[tokio::test]
     async fn a_program_that_is_not_there_fails() {
         let command = vec!["/nowhere/at/all".to_owned()];
-        let config = ExecConfig { command, env: Vec::new(), dir: None };
+        let config = config(command, ExecLimits::default());
         let ended = Exec::new(&config, Duration::from_secs(1)).unwrap().run(Vec::new()).await;
         assert!(matches!(&ended, Ended::Badly(why) if why.starts_with("failed to start")), "{ended:?}");
     }

@@ -368,7 +368,12 @@ mod tests {
 
     /// Returns a world in which the hook may begin.
     fn world() -> World {
-        let exec = ExecConfig { command: vec!["/bin/true".to_owned()], env: Vec::new(), dir: None };
+        let exec = ExecConfig {
+            command: vec!["/bin/true".to_owned()],
+            env: Vec::new(),
+            dir: None,
+            limits: crate::remediate::config::ExecLimits::default(),
+        };
         World {
             hook: Hook {
                 name: "h".into(),

@@ -4,6 +4,7 @@
 //! that it is called once is held by the outbox. A hook is never retried here, and nothing here writes to a cloud.
 
 mod config;
+mod confine;
 mod exec;
 pub mod gate;
 mod webhook;

@@ -15,7 +15,7 @@ use reqwest::redirect::Policy;
 use reqwest::{Client, RequestBuilder, Response};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::Sha256;
-use url::Url;
+use url::{Host, Url};
 
 const USER_AGENT: &str = concat!("driftwarden/", env!("CARGO_PKG_VERSION"));
 /// An answer is read only so that its connection can be used again; a longer one costs the connection.
@@ -101,6 +101,20 @@ pub fn objection(url: &Url) -> Option<&'static str> {
     } else {
         None
     }
+}
+
+/// What to do about a secret that would be sent in clear text.
+pub const CLEAR_TEXT_HINT: &str = "use https; plain http is only for this machine itself (127.0.0.1, ::1, localhost)";
+
+/// Returns whether what is sent to `url` can be read on its way: it is neither encrypted nor kept on this machine.
+pub fn is_clear_text(url: &Url) -> bool {
+    let is_this_machine = match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    };
+    url.scheme() != "https" && !is_this_machine
 }
 
 /// Returns `base` with more path segments.
@@ -366,6 +380,26 @@ mod tests {
             ("file:///etc/passwd", false),
         ] {
             assert_eq!(objection(&Url::parse(text).unwrap()).is_none(), fine, "{text}");
+        }
+    }
+
+    #[test]
+    fn only_tls_and_this_machine_keep_a_secret() {
+        for (text, clear) in [
+            ("https://a.example", false),
+            ("http://127.0.0.1:9093", false),
+            ("http://127.8.9.1", false),
+            ("http://[::1]:9093/x", false),
+            ("http://localhost/", false),
+            ("http://2130706433/", false),
+            ("http://a.example", true),
+            ("http://10.0.0.1", true),
+            ("http://localhost.example", true),
+            ("http://127.0.0.1.example", true),
+            ("http://[::ffff:10.0.0.1]", true),
+            ("http://0.0.0.0", true),
+        ] {
+            assert_eq!(is_clear_text(&Url::parse(text).unwrap()), clear, "{text}");
         }
     }
 

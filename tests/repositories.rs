@@ -10,6 +10,8 @@ use tempfile::TempDir;
 
 use crate::harness::estate;
 use crate::harness::git::GitServer;
+use crate::harness::http::Answer;
+use crate::harness::http::Server;
 use crate::harness::process;
 
 const PASSWORD: &str = "correct-horse";
@@ -88,4 +90,42 @@ fn a_wrong_password_is_an_error_that_does_not_tell_it() {
     let folder = process::folder();
     let error = source(&git, &folder, "wrong-canary").fetch(None).unwrap_err();
     assert!(!chain(&error).contains("canary"), "{}", chain(&error));
+}
+
+/// Returns a source that shows a token, or logs in with a password, to what stands at `url`.
+fn source_at(url: &str, folder: &TempDir, key: &str) -> Source {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let file = folder.path().join("secret");
+    std::fs::write(&file, PASSWORD).unwrap();
+    let mut git = json!({"url": url, "path": "prod"});
+    git[key] = format!("${{file:{}}}", file.display()).into();
+    let config = json!({"name": "infra", "clouds": ["prod"], "git": git});
+    Source::open(serde_json::from_value(config).unwrap(), &folder.path().join("cache")).unwrap()
+}
+
+#[test]
+fn a_token_opens_the_repository_with_every_request() {
+    let Some(git) = GitServer::start_with_token(PASSWORD) else { return };
+    let commit = git.commit("ann", "one", &[("prod/a.yaml", "{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}")]);
+    let folder = process::folder();
+    let source = source_at(&git.url(), &folder, "token");
+    assert_eq!(*source.fetch(None).unwrap().revision, *commit);
+    assert_eq!(source.load(&commit).unwrap().resources.len(), 1);
+}
+
+#[test]
+fn a_redirect_takes_no_secret_to_another_server() {
+    for key in ["token", "password"] {
+        let other = Server::start(|_| Answer::new(401, "text/plain", "who?").with("www-authenticate", "Basic realm=x"));
+        let target = other.url();
+        let moved = Server::start(move |request| {
+            let place = format!("{target}{}?{}", request.path, request.query);
+            Answer::new(302, "text/plain", "moved").with("location", &place)
+        });
+        let folder = process::folder();
+        let error = source_at(&format!("{}/infra.git", moved.url()), &folder, key).fetch(None).unwrap_err();
+        assert!(!chain(&error).contains(PASSWORD), "{}", chain(&error));
+        assert!(!moved.requests().is_empty(), "{key}");
+        assert_eq!(other.requests().len(), 0, "{key}: the other server was asked");
+    }
 }

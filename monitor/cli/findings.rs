@@ -10,6 +10,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::table::{self, Row};
+use crate::outbound;
 use crate::schedule;
 use crate::secret::Secret;
 
@@ -140,8 +141,12 @@ async fn list(args: &ListArgs) -> anyhow::Result<Vec<Value>> {
 impl Daemon {
     async fn ask(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<Value> {
         let url = self.url.join(path).context("invalid address of the daemon")?;
-        let mut request = reqwest::Client::new().get(url).query(query);
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build()?;
+        let mut request = client.get(url).query(query);
         if let Some(token) = &self.token {
+            if outbound::is_clear_text(&self.url) {
+                bail!("the token would be sent in clear text\nhint: {}", outbound::CLEAR_TEXT_HINT);
+            }
             request = request.bearer_auth(token.read()?.expose_secret());
         }
         let asked = || format!("failed to ask the daemon at {}; is it running?", self.url);

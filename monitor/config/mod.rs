@@ -552,6 +552,29 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_that_would_be_sent_in_clear_text_names_its_line() {
+        let words = "would be sent in clear text";
+        let git = |secret: &str| {
+            format!("desired:\n- name: infra\n  git:\n    url: \"http://git.example/a\"\n    {secret}\n")
+        };
+        check_after(&git("token: \"${env:T}\""), 5, words);
+        check_after(&git("password: \"${env:T}\""), 5, words);
+        let receiver = |secret: &str| {
+            format!(
+                "notify:\n  route: {{receiver: oncall}}\n  receivers:\n  - name: oncall\n    type: alertmanager\n    url: \
+                 \"http://am.example\"\n    {secret}\n"
+            )
+        };
+        check_after(&receiver("bearer: \"${env:T}\""), 7, words);
+        check_after(&receiver("basic_auth: {username: u, password: \"${env:T}\"}"), 7, words);
+        check(
+            "clouds:\n- type: kubernetes\n  name: shop\n  context: shop\n  server: \"http://10.0.0.1\"\n",
+            5,
+            "in clear text",
+        );
+    }
+
+    #[test]
     fn a_secret_value_is_not_repeated() {
         let text = format!("{CLOUDS}desired:\n- name: infra\n  git: {{url: x, password: hunter2}}\n");
         let complaints = Config::parse(&text, Path::new("/nowhere")).unwrap_err();

@@ -18,6 +18,8 @@ use base64::prelude::BASE64_STANDARD;
 use gix::ObjectId;
 use gix::objs::tree::EntryKind;
 use gix::protocol::transport::client::blocking_io::http;
+use gix::protocol::transport::client::blocking_io::http::options::FollowRedirects;
+use gix::protocol::transport::client::blocking_io::http::reqwest as reqwest_backend;
 use gix::remote::fetch::refmap;
 use gix::{credentials, progress, sec};
 use jiff::{SignedDuration, Timestamp};
@@ -29,6 +31,7 @@ use driftwarden_core::resource::Touched;
 
 use crate::desired::DesiredError;
 use crate::desired::Skipped;
+use crate::outbound;
 use crate::secret::Secret;
 
 /// How much is read at one revision.
@@ -238,8 +241,8 @@ impl Repository {
             connection.set_transport_options(Box::new(options));
         }
         let login = self.login()?;
-        let host = url.host().map(str::to_owned);
-        connection.set_credentials(move |action| answer(action, login.clone(), host.as_deref()));
+        let own = url.clone();
+        connection.set_credentials(move |action| answer(action, login.clone(), &own));
         let prepared = connection.prepare_fetch(progress::Discard, gix::remote::ref_map::Options::default());
         let prepared = prepared.map_err(failed(format!("list the refs of `{}`", self.config.url)))?;
         let packs = repo.common_dir().join("objects/pack");
@@ -261,12 +264,22 @@ impl Repository {
         let Some(mut options) = options.and_then(|options| options.downcast::<http::Options>().ok()) else {
             return Ok(None);
         };
+        if self.config.token.is_some() || self.config.password.is_some() {
+            options.follow_redirects = FollowRedirects::None;
+        }
+        let is_plain = url.scheme == gix::url::Scheme::Http;
+        if is_plain && !is_clear_text(&self.config.url) {
+            // A proxy would be asked to reach its own loopback, and be told what was meant for ours.
+            let mut backend = reqwest_backend::Options::default();
+            backend.configure_client = Some(Box::new(|client| Ok(client.no_proxy())));
+            options.backend = Some(Arc::new(std::sync::Mutex::new(backend)));
+        }
         if let Some(token) = &self.config.token {
             let token = token.read().map_err(failed("read the token"))?;
             options.extra_headers.push(format!("Authorization: Bearer {}", token.expose_secret()));
         }
-        // The transport sends no password in clear text; on the way to this machine itself nobody listens.
-        if let Some(login) = self.login()?.filter(|_| is_loopback(url)) {
+        // The transport itself sends no password in clear text; on the way to this machine itself nobody listens.
+        if let Some(login) = self.login()?.filter(|_| is_plain) {
             let pair = BASE64_STANDARD.encode(format!("{}:{}", login.username, login.password));
             options.extra_headers.push(format!("Authorization: Basic {pair}"));
         }
@@ -282,12 +295,10 @@ impl Repository {
     }
 }
 
-fn is_loopback(url: &gix::Url) -> bool {
-    let is_local = |host: &str| {
-        let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-        host == "localhost" || address.is_ok_and(|address| address.is_loopback())
-    };
-    url.scheme == gix::url::Scheme::Http && url.host().is_some_and(is_local)
+/// Returns whether what is sent to a repository can be read on its way.
+fn is_clear_text(url: &str) -> bool {
+    let parsed = url::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+    parsed.as_ref().is_some_and(outbound::is_clear_text)
 }
 
 /// The objects of a repository.
@@ -505,7 +516,8 @@ fn is_scp_like(url: &str) -> bool {
 /// error: there may be a password in it.
 fn remote(config_: &Config) -> Result<gix::Url, DesiredError> {
     let text = config_.url.as_str();
-    if text.contains("::") || text.starts_with('-') || text.chars().any(|c| c.is_control() || c == ' ') {
+    let names_a_helper = text.split("://").next().is_some_and(|scheme| scheme.contains("::"));
+    if names_a_helper || text.starts_with('-') || text.chars().any(|c| c.is_control() || c == ' ') {
         return Err(config("`url` is not allowed: use https, http, ssh, file or a path"));
     }
     let url = gix::url::parse(text).map_err(failed("parse `url`"))?;
@@ -527,13 +539,17 @@ fn remote(config_: &Config) -> Result<gix::Url, DesiredError> {
         }
         _ => return Err(config("`url` is not allowed: use https, http, ssh, file or a path")),
     }
-    if config_.token.is_some() && url.scheme == gix::url::Scheme::Http && !is_loopback(&url) {
-        return Err(config("`token` would be sent in clear text: use https"));
-    }
     if config_.token.is_some() && config_.password.is_some() {
         return Err(config("`token` and `password` are both given"));
     }
-    Ok(url)
+    let secrets = [("token", config_.token.is_some()), ("password", config_.password.is_some())];
+    match secrets.into_iter().find(|(_, is_given)| *is_given) {
+        Some((key, _)) if is_clear_text(text) => Err(DesiredError::ClearText(key)),
+        Some((key, _)) if url.scheme == gix::url::Scheme::Ssh => {
+            Err(config(&format!("`{key}` is only sent over https: give `ssh_key` instead")))
+        }
+        _ => Ok(url),
+    }
 }
 
 fn folder_name(url: &str) -> String {
@@ -613,13 +629,14 @@ fn is_worn(folder: &Path) -> bool {
 fn answer(
     action: credentials::helper::Action,
     login: Option<sec::identity::Account>,
-    host: Option<&str>,
+    own: &gix::Url,
 ) -> Result<Option<credentials::protocol::Outcome>, gix::Error> {
     let refused = |why: &str| gix::Error::from_error(std::io::Error::other(why.to_owned()));
     let credentials::helper::Action::Get(context) = action else { return Ok(None) };
     let asked = context.url.as_ref().and_then(|url| gix::url::parse(url).ok());
-    if asked.as_ref().and_then(gix::Url::host) != host {
-        return Err(refused("another host than the configured one asks for the login"));
+    let server = |url: &gix::Url| (url.scheme.clone(), url.host().map(str::to_owned), url.port_or_default());
+    if asked.as_ref().map(server) != Some(server(own)) {
+        return Err(refused("another server than the configured one asks for the login"));
     }
     let identity = login.ok_or_else(|| refused("the server asks for a login, and none is configured"))?;
     Ok(Some(credentials::protocol::Outcome { identity, next: context.into() }))
@@ -749,13 +766,23 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_not_sent_in_clear_text() {
-        let with = |url: &str| {
-            let token = Secret::parse("${env:TOKEN}").ok();
-            Repository::open(Config { token, ..git_config(url) }, Path::new("/nowhere")).is_ok()
-        };
-        assert!(with("https://git.example/a") && with("http://127.0.0.1:3000/a"));
-        assert!(!with("http://git.example/a"));
+    fn neither_token_nor_password_is_sent_in_clear_text() {
+        let secret = || Secret::parse("${env:TOKEN}").ok();
+        let opens = |config: Config| Repository::open(config, Path::new("/nowhere")).map(drop);
+        for url in ["https://git.example/a", "http://127.0.0.1:3000/a", "http://[::1]/a", "http://localhost/a"] {
+            opens(Config { token: secret(), ..git_config(url) }).unwrap();
+            opens(Config { password: secret(), ..git_config(url) }).unwrap();
+        }
+        for url in ["http://git.example/a", "http://127.0.0.1.example/a", "http://10.0.0.7:3000/a"] {
+            let token = opens(Config { token: secret(), ..git_config(url) });
+            let password = opens(Config { password: secret(), ..git_config(url) });
+            assert!(matches!(
+                (token, password),
+                (Err(DesiredError::ClearText("token")), Err(DesiredError::ClearText("password")))
+            ));
+            opens(git_config(url)).unwrap();
+        }
+        assert!(opens(Config { token: secret(), ..git_config("ssh://git@git.example/a") }).is_err());
     }
 
     #[test]
@@ -987,11 +1014,16 @@ mod tests {
     fn a_login_is_told_to_no_other_host() {
         let login =
             sec::identity::Account { username: "u".to_owned(), password: "p".to_owned(), oauth_refresh_token: None };
+        let own = gix::url::parse("https://git.example/a.git").unwrap();
         let asked = |url: &str| {
             let action = credentials::helper::Action::get_for_url(url);
-            answer(action, Some(login.clone()), Some("git.example")).is_ok()
+            answer(action, Some(login.clone()), &own).is_ok()
         };
-        assert!(asked("https://git.example/a.git"));
-        assert!(!asked("https://evil.example/a.git") && !asked("http://127.0.0.1/"));
+        assert!(asked("https://git.example/a.git") && asked("https://git.example:443/b.git"));
+        for url in
+            ["https://evil.example/a.git", "http://127.0.0.1/", "http://git.example/a", "https://git.example:8/a"]
+        {
+            assert!(!asked(url), "{url}");
+        }
     }
 }

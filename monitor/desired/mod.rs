@@ -21,6 +21,7 @@ use serde_json::Value;
 use crate::desired::file::{File, Spot};
 use crate::desired::git::{Entry, Fetched, Objects, Repository};
 use crate::desired::set::{DesiredSet, Remembered, StackReader};
+use crate::outbound;
 
 pub mod aws_kinds;
 pub mod cloudformation;
@@ -118,6 +119,9 @@ pub enum DesiredError {
         /// What is wrong and what to do.
         why: String,
     },
+    /// A secret would be sent where it could be read on its way.
+    #[error("invalid configuration of desired state: `{0}` would be sent in clear text")]
+    ClearText(&'static str),
     /// The repository could not be reached or read.
     #[error("failed to {action}")]
     Repository {
@@ -165,6 +169,7 @@ impl DesiredError {
         match self {
             Self::File { hint, .. } => *hint,
             Self::Twice { .. } => Some("remove one, or give them different accounts or regions"),
+            Self::ClearText(_) => Some(outbound::CLEAR_TEXT_HINT),
             Self::Config { .. } | Self::Repository { .. } | Self::Limit { .. } => None,
         }
     }

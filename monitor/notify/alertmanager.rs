@@ -109,6 +109,10 @@ fn build(settings: &Settings<'_>) -> Result<Arc<dyn Notifier>, ConfigError> {
     if config.basic_auth.is_some() && config.bearer.is_some() {
         return Err(settings.error("`basic_auth` and `bearer` exclude each other"));
     }
+    let secrets = [("basic_auth", config.basic_auth.is_some()), ("bearer", config.bearer.is_some())];
+    for (key, _) in secrets.into_iter().filter(|(_, is_given)| *is_given) {
+        settings.keep_secret(key, &config.url)?;
+    }
     if config.refresh < SignedDuration::from_secs(1) || config.resolve_after < config.refresh * 3 {
         return Err(settings.error("`refresh` must be at least 1s, and `resolve_after` three times that"));
     }

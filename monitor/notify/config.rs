@@ -132,6 +132,15 @@ impl Settings<'_> {
         outbound::client(timeout).map_err(|error| self.error("no HTTP client can be made").because(error))
     }
 
+    /// Refuses to send the secret that stands at `key` to where it could be read on its way.
+    pub(super) fn keep_secret(&self, key: &str, url: &Url) -> Result<(), ConfigError> {
+        if !outbound::is_clear_text(url) {
+            return Ok(());
+        }
+        let error = self.error(&format!("`{key}` would be sent in clear text"));
+        Err(error.hint_at(Some(outbound::CLEAR_TEXT_HINT.to_owned())))
+    }
+
     pub(super) fn error(&self, why: &str) -> ConfigError {
         ConfigError::new(format!("invalid receiver `{}`: {why}", self.receiver.name))
     }

@@ -29,7 +29,18 @@ impl GitServer {
         peers::available("git", Self::try_start(user, password))
     }
 
+    /// Serves an empty repository to whoever shows the token.
+    pub fn start_with_token(token: &str) -> Option<Self> {
+        peers::available("git", Self::start_for(&format!("Bearer {token}")))
+    }
+
     fn try_start(user: &str, password: &str) -> Result<Self, String> {
+        let ticket = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
+        Self::start_for(&format!("Basic {ticket}"))
+    }
+
+    fn start_for(expected: &str) -> Result<Self, String> {
+        let expected = expected.to_owned();
         let folder = process::folder();
         let bare = folder.path().join("infra.git");
         process::run(peers::git()?.args(["init", "--quiet", "--bare", "--initial-branch=main"]).arg(&bare), None)?;
@@ -38,8 +49,6 @@ impl GitServer {
         process::run(peers::git()?.args(["init", "--quiet", "--initial-branch=main"]).arg(&clone), None)?;
         process::run(peers::git()?.arg("-C").arg(&clone).args(["remote", "add", "origin"]).arg(&bare), None)?;
         let root = folder.path().to_path_buf();
-        let ticket = base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}"));
-        let expected = format!("Basic {ticket}");
         let server = Server::start(move |request| {
             if request.header("authorization") == Some(&expected) {
                 backend(&root, request).unwrap_or_else(|why| Answer::new(500, "text/plain", why))

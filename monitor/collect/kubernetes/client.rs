@@ -19,6 +19,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, info_span};
 
 use crate::collect::budget::Budget;
+use crate::outbound;
 use crate::telemetry::emit;
 use crate::telemetry::events::{CloudRequestEnded, Throttled};
 
@@ -207,6 +208,7 @@ async fn connect(entry: Entry, server: Option<url::Url>) -> Result<kube::Client,
     if let Some(server) = server {
         config.cluster_url = address(&server)?;
     }
+    check_secrecy(&config)?;
     if config.cluster_url.scheme_str() == Some("http") {
         // Without this, kube looks for the system's certificates even where none is ever shown.
         config.root_cert.get_or_insert_default();
@@ -217,6 +219,22 @@ async fn connect(entry: Entry, server: Option<url::Url>) -> Result<kube::Client,
     let build = move || ClientBuilder::try_from(config).map(ClientBuilder::build);
     let built = tokio::task::spawn_blocking(build).await.map_err(|_| interrupted())?;
     built.map_err(|error| unusable(&error))
+}
+
+/// Refuses to send credentials to where they could be read on their way.
+fn check_secrecy(config: &kube::Config) -> Result<(), Failure> {
+    let auth = &config.auth_info;
+    let is_secret = auth.token.is_some()
+        || auth.token_file.is_some()
+        || auth.password.is_some()
+        || auth.exec.is_some()
+        || auth.auth_provider.is_some();
+    let is_clear_text = url::Url::parse(&config.cluster_url.to_string()).is_ok_and(|url| outbound::is_clear_text(&url));
+    if is_secret && is_clear_text {
+        let detail = format!("the credentials would be sent in clear text; {}", outbound::CLEAR_TEXT_HINT);
+        return Err(Failure::new(GapReason::Denied, detail));
+    }
+    Ok(())
 }
 
 async fn enter(entry: Entry, server: Option<&url::Url>) -> Result<kube::Config, Failure> {

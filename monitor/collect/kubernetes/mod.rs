@@ -22,6 +22,7 @@ use self::discovery::{Discovery, Known, Served};
 use self::list::{Hidden, Listing, Stop};
 use super::selection::{Selected, Selection};
 use super::{CloudConfig, CollectError, Collector, Read, Reading, Sink, Wanted};
+use crate::outbound;
 
 mod client;
 mod discovery;
@@ -133,6 +134,11 @@ impl Kubernetes {
         }
         if config.in_cluster && (config.context.is_some() || config.kubeconfig.is_some()) {
             return Err(invalid("`in_cluster` excludes `context` and `kubeconfig`".to_owned()));
+        }
+        let is_clear_text = config.server.as_ref().is_some_and(outbound::is_clear_text);
+        if is_clear_text && !matches!(entry(&config), Entry::Anonymous) {
+            let hint = outbound::CLEAR_TEXT_HINT;
+            return Err(invalid(format!("the credentials would be sent to `server` in clear text; {hint}")));
         }
         let kinds = Selected::new(&config.kinds).map_err(|error| invalid(format!("`kinds`: {error}")))?;
         let namespaces =

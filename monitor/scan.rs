@@ -136,8 +136,8 @@ pub enum Confirm {
 /// Looks at one scope and judges what is seen. Saves nothing and tells nobody.
 pub async fn observe(pass: &Pass<'_>, memory: &mut Snapshot, known: Vec<Finding>, confirm: Confirm) -> Report {
     let started_at = (pass.clock)();
-    let mut sights = look(pass, memory).await;
     let mut known: BTreeMap<Fingerprint, Finding> = known.into_iter().map(|f| (f.fingerprint, f)).collect();
+    let mut sights = look(pass, memory, &kinds(&known)).await;
     let seen: Vec<Evidence> =
         std::mem::take(&mut sights.evidence).into_iter().map(|evidence| inherit(evidence, &known)).collect();
     let begun = Instant::now();
@@ -148,14 +148,23 @@ pub async fn observe(pass: &Pass<'_>, memory: &mut Snapshot, known: Vec<Finding>
     Report { id: Uuid::now_v7().to_string(), started_at, finished_at: now, sights, steps }
 }
 
+/// Returns the kinds of what is not over: to say so, somebody must look at them again.
+fn kinds(known: &BTreeMap<Fingerprint, Finding>) -> BTreeSet<Kind> {
+    let alive = known.values().filter(|finding| finding.phase != Phase::Resolved);
+    alive.map(|finding| finding.evidence.resource.kind.clone()).collect()
+}
+
 /// Collects, and compares page by page as they arrive.
-async fn look(pass: &Pass<'_>, memory: &mut Snapshot) -> Sights {
+async fn look(pass: &Pass<'_>, memory: &mut Snapshot, known: &BTreeSet<Kind>) -> Sights {
     let begun = Instant::now();
     let (sink, mut pages) = mpsc::channel(16);
-    let wanted =
-        Wanted { full: pass.expected.kinds().map(|(kind, _)| kind.clone()).chain(pass.rules.kinds()).collect() };
+    let declared = pass.expected.kinds().map(|(kind, _)| kind.clone());
+    let wanted = Wanted { full: declared.chain(pass.rules.kinds()).chain(known.iter().cloned()).collect() };
     let lens = pass.lens();
     let mut look = Look::begin(lens, memory);
+    for kind in known {
+        look.remember(kind);
+    }
     for clash in pass.expected.clashes() {
         look.clash(clash);
     }
@@ -289,7 +298,11 @@ fn advance_all(
         advance(before, Sighting::Seen(Box::new(evidence)), confirmation);
     }
     for (_, finding) in std::mem::take(known) {
-        let sighting = sights.of_unseen(&finding);
+        let id = &finding.evidence.resource;
+        let sighting = match pass.collector.leaves_out(&id.kind, &id.name) {
+            Some(_) => Sighting::Unknown,
+            None => sights.of_unseen(&finding),
+        };
         advance(Some(finding), sighting, Confirmation::Unconfirmed);
     }
     steps

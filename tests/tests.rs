@@ -21,6 +21,7 @@ mod conformance;
 mod demo;
 mod first_light;
 mod harness;
+mod left_out;
 mod peers;
 mod power_cuts;
 mod repositories;

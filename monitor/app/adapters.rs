@@ -14,7 +14,7 @@ use driftwarden_core::snapshot::Lens;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use super::sources::{self, Asked};
+use super::sources::{self, Asked, Stacks};
 use super::{Plan, Shared};
 use crate::audit::{Audit, Record};
 use crate::collect::{self, Collector};
@@ -139,7 +139,15 @@ impl Reread for Rereader {
         let Some(cloud) = plan.clouds.iter().find(|cloud| cloud.name == *scope.cloud) else {
             return unread("its cloud is not configured any more");
         };
-        let asked = sources::asked(&plan.sources, scope, &*cloud.collector).await;
+        let id = &finding.evidence.resource;
+        if let Some(why) = cloud.collector.leaves_out(&id.kind, &id.name) {
+            return unread(&why);
+        }
+        let stacks = Stacks(&plan.clouds);
+        let asked = sources::asked(&sources::said(&plan, cloud), scope, &*cloud.collector, &stacks).await;
+        if asked.expected.overlooks(&id.kind, &id.name) {
+            return unread("Git does not say that it must be in this scope");
+        }
         let Some(doubt) = asked.expected.doubts().first() else {
             return reread(&shared, &plan, (finding, &*cloud.collector), asked).await;
         };

@@ -9,10 +9,11 @@ use driftwarden_core::snapshot::Snapshot;
 use futures_util::{StreamExt, stream};
 use tokio::sync::Barrier;
 
-use super::sources::{self, GitPast, InForce};
+use super::sources::{self, GitPast, InForce, Said, Stacks};
 use super::{Cloud, Plan, Shared};
 use crate::collect::{CollectError, Collector, Read, Reading, Sink, Wanted};
 use crate::config::Config;
+use crate::desired::set::Remembered;
 use crate::scan::{self, Confirm, Pass, Report};
 use crate::schedule::{self, Activation, Turns};
 use crate::schemas::{Asker, Registry};
@@ -60,16 +61,18 @@ pub(super) async fn watch(shared: Arc<Shared>, plan: Arc<Plan>, cloud: Arc<Cloud
 type Reader = (Scope, Arc<dyn Collector>);
 
 async fn scan_cloud(shared: &Shared, plan: &Plan, cloud: &Cloud) {
-    let readers = match cloud.collector.scopes().await {
+    let readers = match cloud.ask_scopes().await {
         Ok(scopes) => {
             METRICS.expect_scopes(&scopes);
             readers(scopes, &cloud.collector)
         }
         Err(error) => blind(shared, cloud, error).await,
     };
+    let (said, stacks) = (sources::said(plan, cloud), Stacks(&plan.clouds));
+    let cycle = Cycle { plan, said, stacks: Remembered::new(&stacks) };
     let mut scans = Vec::new();
     for reader in readers {
-        scans.push(scan_one(shared, plan, cloud, reader));
+        scans.push(scan_one(shared, &cycle, cloud, reader));
     }
     stream::iter(scans).buffer_unordered(SCOPES_AT_ONCE).collect::<Vec<()>>().await;
 }
@@ -78,8 +81,15 @@ fn readers(scopes: Vec<Scope>, collector: &Arc<dyn Collector>) -> Vec<Reader> {
     scopes.into_iter().map(|scope| (scope, Arc::clone(collector))).collect()
 }
 
-async fn scan_one(shared: &Shared, plan: &Plan, cloud: &Cloud, (scope, collector): Reader) {
-    match scan_scope(shared, plan, &scope, &*collector).await {
+/// One round over the scopes of a cloud: all of them are compared with the same commits and stacks.
+struct Cycle<'a> {
+    plan: &'a Plan,
+    said: Vec<Said>,
+    stacks: Remembered<'a>,
+}
+
+async fn scan_one(shared: &Shared, cycle: &Cycle<'_>, cloud: &Cloud, (scope, collector): Reader) {
+    match scan_scope(shared, cycle, &scope, &*collector).await {
         Ok(()) => {
             shared.saved.lock().insert(cloud.name.clone(), schedule::now());
         }
@@ -87,13 +97,19 @@ async fn scan_one(shared: &Shared, plan: &Plan, cloud: &Cloud, (scope, collector
     }
 }
 
-async fn scan_scope(shared: &Shared, plan: &Plan, scope: &Scope, collector: &dyn Collector) -> anyhow::Result<()> {
+async fn scan_scope(
+    shared: &Shared,
+    cycle: &Cycle<'_>,
+    scope: &Scope,
+    collector: &dyn Collector,
+) -> anyhow::Result<()> {
     let memory = shared.memory(scope);
     let mut memory = memory.lock().await;
-    let asked = sources::asked(&plan.sources, scope, collector).await;
+    let Cycle { plan, said, stacks } = cycle;
+    let asked = sources::asked(said, scope, collector, stacks).await;
     let (asker, kinds) = (Asker { scope, collector }, asked.kinds());
     let schemas = shared.schemas.of(asker, &kinds).await;
-    let history = GitPast { sources: &plan.sources, expected: Arc::clone(&asked.expected), collector };
+    let history = GitPast { said, expected: Arc::clone(&asked.expected), stacks };
     let pass = Pass {
         scope,
         collector,
@@ -189,33 +205,45 @@ pub async fn scan_once(
     let mask = super::adapters::fresh_key()?;
     let registry = Registry::forgetful(schedule::now);
     let mut passes = Vec::new();
-    for cloud in plan.clouds.iter().filter(|cloud| only.is_empty() || only.contains(&cloud.name)) {
-        let readers = match cloud.collector.scopes().await {
-            Ok(scopes) => readers(scopes, &cloud.collector),
-            Err(error) => {
-                let provider = cloud.collector.provider();
-                let reader: Arc<dyn Collector> = Arc::new(Blind { provider, gap: gap_of(&error) });
-                readers(vec![unknown_scope(&cloud.name, provider)], &reader)
-            }
-        };
+    let stacks = Stacks(&plan.clouds);
+    let chosen = |cloud: &&Arc<Cloud>| only.is_empty() || only.contains(&cloud.name);
+    // All of them first, for where something is declared depends on which scopes there are.
+    let mut rounds = Vec::new();
+    for cloud in plan.clouds.iter().filter(chosen) {
+        rounds.push((cloud, readers_once(cloud).await));
+    }
+    for (cloud, readers) in rounds {
+        let cycle = Cycle { plan: &plan, said: sources::said(&plan, cloud), stacks: Remembered::new(&stacks) };
         let mut looks = Vec::new();
         for reader in readers {
-            looks.push(look_once(&plan, reader, (&registry, &mask), progress));
+            looks.push(look_once(&cycle, reader, (&registry, &mask), progress));
         }
         passes.extend(stream::iter(looks).buffered(SCOPES_AT_ONCE).collect::<Vec<_>>().await);
     }
     Ok(passes)
 }
 
+async fn readers_once(cloud: &Cloud) -> Vec<Reader> {
+    match cloud.ask_scopes().await {
+        Ok(scopes) => readers(scopes, &cloud.collector),
+        Err(error) => {
+            let provider = cloud.collector.provider();
+            let reader: Arc<dyn Collector> = Arc::new(Blind { provider, gap: gap_of(&error) });
+            readers(vec![unknown_scope(&cloud.name, provider)], &reader)
+        }
+    }
+}
+
 async fn look_once(
-    plan: &Plan,
+    cycle: &Cycle<'_>,
     (scope, collector): Reader,
     (registry, mask): (&Registry, &MaskKey),
     progress: &(dyn Fn(&Scope) + Sync),
 ) -> OnePass {
-    let asked = sources::asked(&plan.sources, &scope, &*collector).await;
+    let Cycle { plan, said, stacks } = cycle;
+    let asked = sources::asked(said, &scope, &*collector, stacks).await;
     let schemas = registry.of(Asker { scope: &scope, collector: &*collector }, &asked.kinds()).await;
-    let history = GitPast { sources: &plan.sources, expected: Arc::clone(&asked.expected), collector: &*collector };
+    let history = GitPast { said, expected: Arc::clone(&asked.expected), stacks };
     let pass = Pass {
         scope: &scope,
         collector: &*collector,

@@ -29,7 +29,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::api::auth::{Tokens, check_listen};
 use crate::api::{self, Api, Readiness};
-use crate::collect::Collector;
+use crate::collect::{CollectError, Collector};
 use crate::config::Config;
 use crate::outbox::Outbox;
 use crate::rulebook;
@@ -85,6 +85,8 @@ struct Cloud {
     every: SignedDuration,
     collector: Arc<dyn Collector>,
     activation: Activation,
+    /// What it last said its scopes are.
+    scopes: Mutex<Option<Vec<Scope>>>,
 }
 
 impl Plan {
@@ -94,7 +96,8 @@ impl Plan {
         let clouds = config.clouds.iter().map(|cloud| {
             let collector = cloud.build()?;
             let every = cloud.every().unwrap_or(DEFAULT_INTERVAL);
-            Ok(Arc::new(Cloud { name: cloud.name().to_owned(), every, collector, activation: Activation::default() }))
+            let (name, activation, scopes) = (cloud.name().to_owned(), Activation::default(), Mutex::default());
+            Ok(Arc::new(Cloud { name, every, collector, activation, scopes }))
         });
         let clouds = clouds.collect::<anyhow::Result<_>>()?;
         let rules =
@@ -131,6 +134,15 @@ async fn last_revision(store: &dyn Store, source: &str) -> anyhow::Result<Option
     scans.sort_by_key(|scan| scan.finished_at);
     let revisions = scans.into_iter().rev().flat_map(|scan| scan.revisions);
     Ok(revisions.into_iter().find(|revision| revision.source == source).map(|revision| revision.revision))
+}
+
+impl Cloud {
+    /// Asks which scopes it has, and remembers the answer: what Git declares is placed by it.
+    async fn ask_scopes(&self) -> Result<Vec<Scope>, CollectError> {
+        let scopes = self.collector.scopes().await?;
+        *self.scopes.lock() = Some(scopes.clone());
+        Ok(scopes)
+    }
 }
 
 impl App {

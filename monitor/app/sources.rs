@@ -6,16 +6,18 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow, bail};
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
-use driftwarden_core::expected::{Expected, Unmanaged};
+use driftwarden_core::expected::{Expected, Overlooked, Unmanaged};
 use driftwarden_core::finding::Evidence;
 use driftwarden_core::resource::{Desired, Kind, Origin, ResourceId, Scope, Touched};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::task::spawn_blocking;
 
+use super::{Cloud, Plan};
 use crate::collect::{Collector, Stack};
 use crate::desired::cloudformation::DeployedStack;
-use crate::desired::set::{DesiredSet, Guarded, StackReader, guard};
+use crate::desired::place::{Extent, Places};
+use crate::desired::set::{Declared, DesiredSet, Guarded, StackReader, guard};
 use crate::desired::{self, DesiredError, Reach, Source};
 use crate::scan::{History, Past};
 use crate::store::Revision;
@@ -141,6 +143,35 @@ fn check(source: &Source, current: &DesiredSet, next: &DesiredSet, fast_forward:
     }
 }
 
+/// What one source says in one cycle, whatever is fetched meanwhile (I5).
+pub(super) struct Said {
+    source: Arc<InForce>,
+    set: Option<Arc<DesiredSet>>,
+    /// Where it may be meant.
+    places: Places,
+}
+
+/// Returns what the sources of a cloud say now.
+pub(super) fn said(plan: &Plan, cloud: &Cloud) -> Vec<Said> {
+    let own = plan.sources.iter().filter(|source| source.speaks_for(&cloud.name));
+    own.map(|source| Said { source: Arc::clone(source), set: source.set(), places: places(plan, source, cloud) })
+        .collect()
+}
+
+/// Returns the scopes that a source speaks for, of all clouds of the same sort.
+fn places(plan: &Plan, source: &InForce, cloud: &Cloud) -> Places {
+    let is_alike = |other: &&Arc<Cloud>| other.collector.provider() == cloud.collector.provider();
+    let clouds = plan.clouds.iter().filter(is_alike).filter(|other| source.speaks_for(&other.name));
+    let (mut scopes, mut extent) = (Vec::new(), Extent::Whole);
+    for cloud in clouds {
+        match &*cloud.scopes.lock() {
+            Some(known) => scopes.extend(known.iter().cloned()),
+            None => extent = Extent::Partial,
+        }
+    }
+    Places::new(scopes, extent)
+}
+
 /// Everything that the sources of a cloud ask for in one scope, at one revision each.
 pub(super) struct Asked {
     pub(super) expected: Arc<Expected>,
@@ -155,26 +186,36 @@ impl Asked {
 }
 
 /// Returns what the sources ask for in a scope.
-pub(super) async fn asked(sources: &[Arc<InForce>], scope: &Scope, collector: &dyn Collector) -> Asked {
-    let mut desired = Vec::new();
+pub(super) async fn asked(said: &[Said], scope: &Scope, collector: &dyn Collector, stacks: &dyn StackReader) -> Asked {
+    let mut asked = Declared::default();
     let mut revisions = Vec::new();
     let mut unmanaged = None;
     let mut unknown = Vec::new();
-    for source in sources.iter().filter(|source| source.speaks_for(&scope.cloud)) {
+    for Said { source, set, places } in said {
         let name = &source.config().name;
-        let Some(set) = source.set() else {
+        let Some(set) = set else {
             let why = source.refused().unwrap_or_else(|| "it was not fetched yet".to_owned());
             unknown.push(format!("source {name} has no revision in force: {why}"));
             continue;
         };
-        let declared = set.declared(scope, &Stacks(collector)).await;
+        let declared = set.declared(scope, places, stacks).await;
         let unresolved = declared.unresolved.into_iter();
         unknown.extend(unresolved.map(|unresolved| format!("{}: {}", unresolved.what, unresolved.reason)));
-        desired.extend(declared.resources);
+        asked.overlooked.extend(declared.overlooked);
+        asked.overlooked.extend(declared.resources.iter().filter_map(|desired| left_out(desired, collector)));
+        asked.resources.extend(declared.resources);
         unmanaged = unmanaged.max(Some(source.config().unmanaged.into()));
         revisions.push(Revision { source: name.to_string(), revision: set.revision.to_string() });
     }
-    Asked { expected: Arc::new(Expected::new(desired, unmanaged).doubting(unknown)), revisions }
+    let expected = Expected::new(asked.resources, unmanaged).doubting(unknown).overlooking(asked.overlooked);
+    Asked { expected: Arc::new(expected), revisions }
+}
+
+/// Returns what is declared and not looked at because the cloud is configured so.
+fn left_out(desired: &Desired, collector: &dyn Collector) -> Option<Overlooked> {
+    let name = desired.name.as_ref()?;
+    let why = collector.leaves_out(&desired.kind, name)?;
+    Some(Overlooked { kind: desired.kind.clone(), name: Arc::clone(name), why: Some(why.into()) })
 }
 
 impl From<desired::Unmanaged> for Unmanaged {
@@ -187,13 +228,14 @@ impl From<desired::Unmanaged> for Unmanaged {
     }
 }
 
-/// Asks the cloud itself for its stacks.
-pub(super) struct Stacks<'a>(pub(super) &'a dyn Collector);
+/// Asks each cloud for its own stacks.
+pub(super) struct Stacks<'a>(pub(super) &'a [Arc<Cloud>]);
 
 #[async_trait]
 impl StackReader for Stacks<'_> {
     async fn stack(&self, scope: &Scope, stack: &str) -> anyhow::Result<Option<DeployedStack>> {
-        let stack = self.0.stack(scope, stack).await?;
+        let Some(cloud) = self.0.iter().find(|cloud| *cloud.name == *scope.cloud) else { return Ok(None) };
+        let stack = cloud.collector.stack(scope, stack).await?;
         Ok(stack.map(|Stack { id, resources, parameters, exports }| DeployedStack {
             id,
             resources,
@@ -205,9 +247,9 @@ impl StackReader for Stacks<'_> {
 
 /// What the sources said earlier.
 pub(super) struct GitPast<'a> {
-    pub(super) sources: &'a [Arc<InForce>],
+    pub(super) said: &'a [Said],
     pub(super) expected: Arc<Expected>,
-    pub(super) collector: &'a dyn Collector,
+    pub(super) stacks: &'a dyn StackReader,
 }
 
 #[async_trait]
@@ -217,13 +259,13 @@ impl History for GitPast<'_> {
         let name = declared.as_ref().and_then(|desired| desired.name.clone());
         let id =
             &ResourceId { name: name.unwrap_or_else(|| evidence.resource.name.clone()), ..evidence.resource.clone() };
-        for source in self.sources.iter().filter(|source| source.speaks_for(&scope.cloud)) {
-            let Some(set) = source.set() else { continue };
+        for Said { source, set, places } in self.said {
+            let Some(set) = set else { continue };
             if declared.as_ref().is_some_and(|desired| desired.origin.source != source.config().name) {
                 continue;
             }
-            let stacks = Stacks(self.collector);
-            let earlier = source.source.earlier(&set.revision, (id, scope), &stacks, Reach::default()).await?;
+            let sought = (id, scope, places);
+            let earlier = source.source.earlier(&set.revision, sought, self.stacks, Reach::default()).await?;
             // Of what no source declares now, the one that ever did knows why it is there.
             if declared.is_some() || earlier.iter().any(|earlier| earlier.desired.is_some()) {
                 let touched = match declared {

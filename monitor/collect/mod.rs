@@ -190,6 +190,12 @@ pub trait Collector: Send + Sync {
     /// that have a [`Validity`].
     async fn describe(&self, _scope: &Scope, _kinds: &[Kind], _sink: mpsc::Sender<Described>) {}
 
+    /// Returns why the configuration leaves a resource out, although its kind is read. It is not looked at, so that it is
+    /// not seen says nothing.
+    fn leaves_out(&self, _kind: &Kind, _name: &str) -> Option<String> {
+        None
+    }
+
     /// Returns what CloudFormation knows of a stack, for clouds that have stacks.
     async fn stack(&self, _scope: &Scope, _stack: &str) -> Result<Option<Stack>, CollectError> {
         Ok(None)

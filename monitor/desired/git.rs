@@ -20,6 +20,7 @@ use gix::objs::tree::EntryKind;
 use gix::protocol::transport::client::blocking_io::http;
 use gix::protocol::transport::client::blocking_io::http::options::FollowRedirects;
 use gix::protocol::transport::client::blocking_io::http::reqwest as reqwest_backend;
+use gix::protocol::transport::client::blocking_io::http::reqwest::ConfigureClientFn;
 use gix::remote::fetch::refmap;
 use gix::{credentials, progress, sec};
 use jiff::{SignedDuration, Timestamp};
@@ -270,8 +271,8 @@ impl Repository {
         let is_plain = url.scheme == gix::url::Scheme::Http;
         if is_plain && !is_clear_text(&self.config.url) {
             // A proxy would be asked to reach its own loopback, and be told what was meant for ours.
-            let mut backend = reqwest_backend::Options::default();
-            backend.configure_client = Some(Box::new(|client| Ok(client.no_proxy())));
+            let configure_client: Option<Box<ConfigureClientFn>> = Some(Box::new(|client| Ok(client.no_proxy())));
+            let backend = reqwest_backend::Options { configure_client, ..reqwest_backend::Options::default() };
             options.backend = Some(Arc::new(std::sync::Mutex::new(backend)));
         }
         if let Some(token) = &self.config.token {

@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use crate::desired::file::{File, Spot};
 use crate::desired::git::{Entry, Fetched, Objects, Repository};
+use crate::desired::place::Places;
 use crate::desired::set::{DesiredSet, Remembered, StackReader};
 use crate::outbound;
 
@@ -32,6 +33,7 @@ pub mod git;
 pub mod intrinsics;
 pub mod kubernetes;
 pub mod manifest;
+pub mod place;
 pub mod set;
 pub mod yaml;
 
@@ -272,7 +274,7 @@ impl Source {
     pub async fn earlier(
         self: &Arc<Self>,
         revision: &str,
-        (id, scope): (&ResourceId, &Scope),
+        (id, scope, places): (&ResourceId, &Scope, &Places),
         stacks: &dyn StackReader,
         reach: Reach,
     ) -> Result<Vec<Earlier>, DesiredError> {
@@ -284,7 +286,7 @@ impl Source {
             let (source, revision) = (Arc::clone(self), past.revision);
             // What was refused then was never in force.
             let Ok(set) = blocking(move || source.load(&revision)).await else { continue };
-            let declared = set.declared_of(Some(&id.kind), scope, &stacks).await;
+            let declared = set.declared_of(Some(&id.kind), (scope, places), &stacks).await;
             let desired = Expected::new(declared.resources, None).find(id).cloned();
             earlier.push(Earlier { until: past.until, desired });
         }
@@ -367,7 +369,8 @@ mod tests {
     use super::*;
     use crate::desired::cloudformation::DeployedStack;
     use crate::desired::fixture::{Fixture, START};
-    use crate::desired::set::{Counts, Guarded, NoStacks, guard};
+    use crate::desired::place::Extent;
+    use crate::desired::set::{Counts, Declared, Guarded, NoStacks, guard};
     use driftwarden_core::resource::{Desired, Provider};
     use jiff::Timestamp;
     use serde_json::json;
@@ -514,8 +517,9 @@ mod tests {
         let current = fixture.commit(&[("b.yaml", &three)]);
         let source = Arc::new(fixture.source());
         let scope = scope("eu-west-1");
+        let places = Places::new(vec![scope.clone()], Extent::Whole);
         let id = scope.id(&"AWS::S3::Bucket".into(), "b");
-        let earlier = async |reach| source.earlier(&current, (&id, &scope), &NoStacks, reach).await.unwrap();
+        let earlier = async |reach| source.earlier(&current, (&id, &scope, &places), &NoStacks, reach).await.unwrap();
         let got = earlier(Reach::default()).await;
         let attributes: Vec<_> = got.iter().map(|e| e.desired.as_ref().map(|d| d.attributes.clone())).collect();
         let (one, two) = (json!({"Status": "one"}), json!({"Status": "two"}));
@@ -526,44 +530,105 @@ mod tests {
         assert_eq!(earlier(Reach { within: SignedDuration::from_mins(90), ..Reach::default() }).await.len(), 1);
     }
 
-    struct OneStack;
+    /// Stacks by region: `app` is in these, and in one that is not named nobody may look.
+    struct Stacks(&'static [&'static str]);
 
     #[async_trait::async_trait]
-    impl crate::desired::set::StackReader for OneStack {
+    impl crate::desired::set::StackReader for Stacks {
         async fn stack(&self, scope: &Scope, stack: &str) -> anyhow::Result<Option<DeployedStack>> {
-            anyhow::ensure!(&*scope.region == "eu-west-1", "asked in {}", scope.region);
+            anyhow::ensure!(&*scope.region != "denied", "not allowed");
             let resources = [("Logs", "app-logs-1x2"), ("Runner", "app-Runner-9"), ("Extra", "extra-1")];
             let resources = resources.map(|(id, physical)| (id.to_owned(), physical.to_owned())).into();
-            Ok((stack == "app").then(|| DeployedStack { resources, ..DeployedStack::default() }))
+            let is_here = stack == "app" && self.0.contains(&&*scope.region);
+            Ok(is_here.then(|| DeployedStack { resources, ..DeployedStack::default() }))
         }
     }
 
-    #[tokio::test]
-    async fn a_template_becomes_resources_where_its_stack_is() {
-        let fixture = Fixture::new();
-        let template = "Resources:\n  Logs: {Type: AWS::S3::Bucket}\n  Runner:\n    Type: AWS::IAM::Role\n    Properties: {Description: !Ref Logs}\n";
-        let revision = fixture.commit(&[("cfn/app.yaml", template), ("b.yaml", &bucket("b", "on"))]);
-        let mut config = fixture.config();
-        config.stacks = vec![StackConfig {
+    const TEMPLATE: &str = "Resources:\n  Logs: {Type: AWS::SQS::Queue, Properties: {QueueName: logs}}\n  Runner:\n    Type: AWS::IAM::Role\n    Properties: {Description: !Ref Logs}\n";
+
+    fn stack(region: Option<&str>) -> StackConfig {
+        StackConfig {
             file: "cfn/*.yaml".to_owned(),
             stack: "app".into(),
             account: None,
-            region: Some("eu-west-1".into()),
+            region: region.map(Into::into),
             parameters: BTreeMap::new(),
-        }];
+        }
+    }
+
+    /// Returns what a template declares in each of the scopes: `name`, `name?` where it may be elsewhere too, `(why)`
+    /// where something cannot be told.
+    async fn placed(stacks: Vec<StackConfig>, reader: &Stacks, regions: &[&str]) -> Vec<String> {
+        let fixture = Fixture::new();
+        let revision = fixture.commit(&[("cfn/app.yaml", TEMPLATE)]);
+        let mut config = fixture.config();
+        config.stacks = stacks;
         let set = Source::open(config, fixture.path()).unwrap().load(&revision).unwrap();
-        let names = async |region: &str| {
-            let declared = set.declared(&scope(region), &OneStack).await;
-            assert_eq!(declared.unresolved, [], "{region}");
-            let name = |d: &Desired| format!("{} {}:{}", d.name.as_deref().unwrap(), d.origin.file, d.origin.line);
-            declared.resources.iter().map(name).collect::<Vec<_>>()
+        let places = Places::new(regions.iter().map(|region| scope(region)).collect(), Extent::Whole);
+        let mut lines = Vec::new();
+        for region in regions {
+            let Declared { resources, unresolved, overlooked } = set.declared(&scope(region), &places, reader).await;
+            let is_unsure = |name: &str| overlooked.iter().any(|overlooked| &*overlooked.name == name);
+            let name = |d: &Desired| d.name.as_ref().map(|n| format!("{n}{}", if is_unsure(n) { "?" } else { "" }));
+            let why = |word: &str| format!("({word})");
+            let words = resources.iter().filter_map(name);
+            let words = words.chain(unresolved.iter().map(|unresolved| why(&unresolved.reason)));
+            let told = overlooked.iter().filter_map(|overlooked| overlooked.why.as_deref().map(why));
+            lines.push(words.chain(told).collect::<Vec<_>>().join(" "));
+        }
+        lines
+    }
+
+    #[tokio::test]
+    async fn a_template_is_where_its_stack_is() {
+        let two = ["-", "eu-west-1", "us-east-1"];
+        let here = ["app-Runner-9", "app-logs-1x2", ""];
+        assert_eq!(placed(vec![stack(Some("eu-west-1"))], &Stacks(&["eu-west-1"]), &two).await, here);
+        assert_eq!(placed(vec![stack(None)], &Stacks(&["eu-west-1"]), &two).await, here);
+        assert_eq!(placed(vec![stack(None)], &Stacks(&["eu-west-1"]), &["-", "eu-west-1"]).await, here[..2]);
+        let both = ["app-Runner-9 app-Runner-9", "app-logs-1x2", "app-logs-1x2"];
+        assert_eq!(placed(vec![stack(None)], &Stacks(&["eu-west-1", "us-east-1"]), &two).await, both);
+    }
+
+    #[tokio::test]
+    async fn a_stack_that_is_not_found_is_expected_nowhere() {
+        let nowhere = "(it is in none of 2 accounts and regions; hint: say where under `stacks`)";
+        let two = ["-", "eu-west-1", "us-east-1"];
+        assert_eq!(placed(vec![stack(None)], &Stacks(&[]), &two).await, [nowhere; 3]);
+        let unsure = placed(vec![stack(None)], &Stacks(&["eu-west-1"]), &["denied", "eu-west-1"]).await;
+        assert_eq!(unsure, ["(not allowed)", "app-logs-1x2"]);
+        let unread = "(no cloud of its source reads region `mars`; hint: have it read, or keep it out of `path`)";
+        assert_eq!(placed(vec![stack(Some("mars"))], &Stacks(&[]), &two).await, [unread, "", ""]);
+        let own = placed(vec![stack(Some("eu-west-1"))], &Stacks(&[]), &two).await;
+        assert_eq!(own[1], "logs (it does not exist)");
+    }
+
+    #[tokio::test]
+    async fn a_template_without_a_stack_is_in_the_only_region_or_missing_in_none() {
+        let one = placed(vec![], &Stacks(&[]), &["-", "eu-west-1"]).await;
+        assert_eq!(one, ["(its name cannot be told)", "logs"]);
+        let two = placed(vec![], &Stacks(&[]), &["-", "eu-west-1", "us-east-1"]).await;
+        let why = "it may be in any of 2 accounts and regions; hint: name its stack and region under `stacks`";
+        assert_eq!(two[1..], [format!("logs? ({why})"), "logs?".to_owned()]);
+    }
+
+    #[tokio::test]
+    async fn what_says_where_it_is_is_there_only() {
+        let fixture = Fixture::new();
+        let text = |region: &str| bucket("b", "on").replace("{name: b}", &format!("{{name: b{region}}}"));
+        let revision = fixture.commit(&[("a.yaml", &text("")), ("b.yaml", &text("2, region: eu-west-1"))]);
+        let set = fixture.source().load(&revision).unwrap();
+        let names = async |here: &str, regions: &[&str]| {
+            let places = Places::new(regions.iter().map(|region| scope(region)).collect(), Extent::Whole);
+            let declared = set.declared(&scope(here), &places, &NoStacks).await;
+            let sure = |d: &&Desired| declared.overlooked.iter().all(|other| Some(&other.name) != d.name.as_ref());
+            let sure = declared.resources.iter().filter(sure);
+            (sure.filter_map(|d| d.name.as_deref()).collect::<Vec<_>>().join(" "), declared.resources.len())
         };
-        assert_eq!(names("eu-west-1").await, ["b b.yaml:1", "app-logs-1x2 cfn/app.yaml:2"]);
-        assert_eq!(names("us-east-1").await, ["b b.yaml:1"]);
-        assert_eq!(names("-").await, ["app-Runner-9 cfn/app.yaml:3"]);
-        let other = Scope { provider: Provider::Kubernetes, ..scope("-") };
-        assert!(set.declared(&other, &OneStack).await.resources.is_empty());
-        assert_eq!(set.counts().into_values().sum::<usize>(), 3);
+        assert_eq!(names("eu-west-1", &["-", "eu-west-1"]).await, ("b b2".to_owned(), 2));
+        assert_eq!(names("eu-west-1", &["-", "eu-west-1", "us-east-1"]).await, ("b2".to_owned(), 2));
+        assert_eq!(names("us-east-1", &["-", "eu-west-1", "us-east-1"]).await, (String::new(), 1));
+        assert_eq!(set.counts().into_values().sum::<usize>(), 2);
     }
 
     #[test]

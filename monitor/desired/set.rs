@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use driftwarden_core::expected::Overlooked;
 use driftwarden_core::resource::{Desired, Kind, NOT_APPLICABLE, Origin, Provider, Scope};
 use globset::{GlobBuilder, GlobMatcher};
 use tokio::sync::Mutex;
@@ -13,6 +14,7 @@ use tokio::sync::Mutex;
 use crate::desired::cloudformation::{DeployedStack, StackFacts, Template};
 use crate::desired::file::{File, Kustomization};
 use crate::desired::kubernetes::{Definitions, Object};
+use crate::desired::place::{self, Extent, Place, Places};
 use crate::desired::{Config, DesiredError, Shrink, Skipped, StackConfig, Unresolved, aws_kinds};
 
 /// Tells what the cloud knows of a stack.
@@ -57,6 +59,8 @@ pub struct Declared {
     pub resources: Vec<Desired>,
     /// What cannot be told to the end, and why.
     pub unresolved: Vec<Unresolved>,
+    /// Resources that may be in another scope as well, or are in none that is read.
+    pub overlooked: Vec<Overlooked>,
 }
 
 impl DesiredSet {
@@ -95,30 +99,57 @@ impl DesiredSet {
         Ok(set)
     }
 
-    /// Returns everything that belongs to a scope.
-    pub async fn declared(&self, scope: &Scope, reader: &dyn StackReader) -> Declared {
-        self.declared_of(None, scope, reader).await
+    /// Returns everything that belongs to a scope, which is one of `places`.
+    pub async fn declared(&self, scope: &Scope, places: &Places, reader: &dyn StackReader) -> Declared {
+        self.declared_of(None, (scope, places), reader).await
     }
 
     /// Returns what belongs to a scope, of one kind or of all.
-    pub(super) async fn declared_of(&self, kind: Option<&Kind>, scope: &Scope, reader: &dyn StackReader) -> Declared {
-        let wanted = |desired: &&Desired| kind.is_none_or(|kind| desired.kind == *kind) && fits(desired, scope);
+    pub(super) async fn declared_of(
+        &self,
+        kind: Option<&Kind>,
+        (scope, places): (&Scope, &Places),
+        reader: &dyn StackReader,
+    ) -> Declared {
         let mut declared = Declared::default();
-        declared.resources.extend(self.resources.iter().filter(wanted).cloned());
+        for desired in self.resources.iter().filter(|desired| kind.is_none_or(|kind| desired.kind == *kind)) {
+            declared.place(desired, &places.of(desired, scope));
+        }
         if scope.provider == Provider::Aws {
             let is_global_scope = &*scope.region == NOT_APPLICABLE;
             let kind_fits =
                 |other: &Kind| kind.is_none_or(|kind| kind == other) && aws_kinds::is_global(other) == is_global_scope;
-            for (template, stack) in self.bindings(scope) {
-                if !template.resources.iter().any(|declaration| kind_fits(&declaration.kind)) {
-                    continue;
+            for deployment in self.deployments() {
+                deployment.tell_unread((scope, places), &mut declared);
+                let kinds = deployment.template.resources.iter().map(|declaration| &declaration.kind);
+                if kinds.into_iter().any(kind_fits) {
+                    let homes = deployment.homes((scope, places), reader, &mut declared).await;
+                    self.bind(&deployment, homes, kind_fits, &mut declared);
                 }
-                let facts = facts(scope, stack, reader, &mut declared.unresolved).await;
-                let bound = template.bind(&facts, kind_fits, &mut declared.unresolved);
-                declared.resources.extend(bound.into_iter().map(|d| Desired { origin: self.origin(&d.origin), ..d }));
             }
         }
         declared
+    }
+
+    fn bind(
+        &self,
+        deployment: &Deployment<'_>,
+        homes: Vec<Home>,
+        kind_fits: impl Fn(&Kind) -> bool + Copy,
+        declared: &mut Declared,
+    ) {
+        for Home { facts, place } in homes {
+            let bound = deployment.template.bind(&facts, kind_fits, &mut declared.unresolved);
+            for desired in bound {
+                let desired = Desired { origin: self.origin(&desired.origin), ..desired };
+                declared.place(&desired, &place);
+            }
+        }
+    }
+
+    /// Returns the kinds of which a scope of that sort of system may be asked to hold something.
+    pub fn kinds(&self, provider: Provider) -> impl Iterator<Item = &Kind> {
+        self.resources.iter().filter(move |desired| desired.provider == provider).map(|desired| &desired.kind)
     }
 
     /// Returns how many resources are declared, by scope.
@@ -141,18 +172,17 @@ impl DesiredSet {
         self.files.iter().flat_map(|file| &file.templates)
     }
 
-    /// Returns each template with each stack that it may be in a scope.
-    fn bindings(&self, scope: &Scope) -> Vec<(&Template, Option<&StackConfig>)> {
-        let mut bindings = Vec::new();
+    /// Returns each template with each stack that it is deployed as.
+    fn deployments(&self) -> Vec<Deployment<'_>> {
+        let mut deployments = Vec::new();
         for template in self.templates() {
             let stacks: Vec<_> = self.stacks.iter().filter(|(glob, _)| glob.is_match(&*template.file)).collect();
             if stacks.is_empty() {
-                bindings.push((template, None));
+                deployments.push(Deployment { template, stack: None });
             }
-            let here = stacks.into_iter().map(|(_, stack)| stack).filter(|stack| may_be_in(stack, scope));
-            bindings.extend(here.map(|stack| (template, Some(stack))));
+            deployments.extend(stacks.into_iter().map(|(_, stack)| Deployment { template, stack: Some(stack) }));
         }
-        bindings
+        deployments
     }
 
     fn origin(&self, origin: &Origin) -> Origin {
@@ -211,61 +241,181 @@ fn stacks(configs: &[StackConfig]) -> Result<Vec<(GlobMatcher, StackConfig)>, De
     configs.iter().map(matcher).collect()
 }
 
-/// Returns whether a resource belongs to a scope. Global kinds of AWS live in the scope without a region, whatever
-/// region is written, and the others never do.
-fn fits(desired: &Desired, scope: &Scope) -> bool {
-    if desired.provider != Provider::Aws {
-        return desired.belongs_to(scope);
+impl Declared {
+    /// Takes a resource that has that place.
+    fn place(&mut self, desired: &Desired, place: &Place) {
+        let why = match place {
+            Place::Elsewhere => return,
+            Place::Here => None,
+            Place::HereOrElsewhere(why) => Some(why.clone()),
+            Place::Nowhere(why) => Some(Some(why.clone())),
+        };
+        if let (Some(why), Some(name)) = (why, &desired.name) {
+            let (kind, name) = (desired.kind.clone(), Arc::clone(name));
+            self.overlooked.push(Overlooked { kind, name, why: why.map(Arc::from) });
+        }
+        if !matches!(place, Place::Nowhere(_)) {
+            self.resources.push(desired.clone());
+        }
     }
-    let is_global_scope = &*scope.region == NOT_APPLICABLE;
-    if aws_kinds::is_global(&desired.kind) {
-        let account = desired.account.as_ref().is_none_or(|account| *account == scope.account);
-        return is_global_scope && account && scope.provider == Provider::Aws;
+
+    fn unresolved(&mut self, what: String, reason: impl Into<String>) {
+        self.unresolved.push(Unresolved { what, reason: reason.into() });
     }
-    !is_global_scope && desired.belongs_to(scope)
 }
 
-/// Returns whether resources of a stack can be in a scope: in its own region, or in the one without.
-fn may_be_in(stack: &StackConfig, scope: &Scope) -> bool {
-    let fits = |want: &Option<Arc<str>>, have: &Arc<str>| want.as_ref().is_none_or(|want| want == have);
-    fits(&stack.account, &scope.account) && (&*scope.region == NOT_APPLICABLE || fits(&stack.region, &scope.region))
+/// Stands for all resources of a template that is deployed where nobody looks.
+const STACK: &str = "AWS::CloudFormation::Stack";
+
+/// A template, and the stack that it becomes, if that is configured.
+struct Deployment<'a> {
+    template: &'a Template,
+    stack: Option<&'a StackConfig>,
 }
 
-async fn facts(
-    scope: &Scope,
-    stack: Option<&StackConfig>,
-    reader: &dyn StackReader,
-    unresolved: &mut Vec<Unresolved>,
-) -> StackFacts {
-    let own = (&*scope.region != NOT_APPLICABLE).then(|| Arc::clone(&scope.region));
-    let mut facts = StackFacts { account: Some(Arc::clone(&scope.account)), region: own, ..StackFacts::default() };
-    let Some(stack) = stack else { return facts };
-    facts.region = stack.region.clone().or(facts.region);
-    facts.stack = Some(Arc::clone(&stack.stack));
-    facts.parameters.clone_from(&stack.parameters);
-    let mut failed = |reason: String| {
-        unresolved.push(Unresolved { what: format!("stack `{}`", stack.stack), reason });
-    };
-    let Some(region) = &facts.region else {
-        failed("its region is not configured".to_owned());
-        return facts;
-    };
-    match reader.stack(&Scope { region: Arc::clone(region), ..scope.clone() }, &stack.stack).await {
-        Ok(Some(deployed)) => facts.deployed = Some(deployed),
-        Ok(None) => failed("it does not exist".to_owned()),
-        Err(error) => failed(format!("{error:#}")),
+/// One account and region that a template is deployed in.
+struct Home {
+    facts: StackFacts,
+    place: Place,
+}
+
+impl Deployment<'_> {
+    /// Returns the homes of which something can be in the scope. What cannot be told is added to `declared`.
+    async fn homes(
+        &self,
+        (here, places): (&Scope, &Places),
+        reader: &dyn StackReader,
+        declared: &mut Declared,
+    ) -> Vec<Home> {
+        let candidates = places.candidates(|scope| self.may_be_in(scope));
+        let is_sure = candidates.len() == 1 && places.extent() == Extent::Whole;
+        let mut homes = Vec::new();
+        match self.stack {
+            None => {
+                // In the scope without a region any of them says the same.
+                let most = if &*here.region == NOT_APPLICABLE { 1 } else { candidates.len() };
+                let seen = candidates.iter().copied().filter(|home| is_seen_from(home, here)).take(most);
+                let place = |home| places.among(&candidates, home, "name its stack and region under `stacks`");
+                homes.extend(seen.map(|home| Home { facts: self.facts(home), place: place(home) }));
+            }
+            Some(stack) if is_sure => {
+                for home in candidates.into_iter().filter(|home| is_seen_from(home, here)) {
+                    let deployed = reader.stack(home, &stack.stack).await;
+                    if let Ok(None) = deployed {
+                        declared.unresolved(named(stack), "it does not exist");
+                    }
+                    homes.push(self.home(home, deployed, declared));
+                }
+            }
+            Some(stack) => homes.extend(self.found(stack, &candidates, (here, reader), declared).await),
+        }
+        homes
     }
-    facts
+
+    /// Asks every candidate for the stack: it is where it is found.
+    async fn found(
+        &self,
+        stack: &StackConfig,
+        candidates: &[&Scope],
+        (here, reader): (&Scope, &dyn StackReader),
+        declared: &mut Declared,
+    ) -> Vec<Home> {
+        let (mut homes, mut is_anywhere) = (Vec::new(), false);
+        for home in candidates {
+            let deployed = reader.stack(home, &stack.stack).await;
+            is_anywhere |= !matches!(deployed, Ok(None));
+            match deployed {
+                Ok(Some(deployed)) if is_seen_from(home, here) => {
+                    homes.push(self.home(home, Ok(Some(deployed)), declared));
+                }
+                Err(error) if is_seen_from(home, here) => declared.unresolved(named(stack), format!("{error:#}")),
+                _ => (),
+            }
+        }
+        if !is_anywhere && candidates.iter().any(|home| is_seen_from(home, here)) {
+            let count = candidates.len();
+            let why = format!("it is in none of {count} accounts and regions; hint: say where under `stacks`");
+            declared.unresolved(named(stack), why);
+        }
+        homes
+    }
+
+    fn home(&self, home: &Scope, deployed: anyhow::Result<Option<DeployedStack>>, declared: &mut Declared) -> Home {
+        let mut facts = self.facts(home);
+        match (deployed, self.stack) {
+            (Ok(deployed), _) => facts.deployed = deployed,
+            (Err(error), stack) => {
+                declared.unresolved(stack.map(named).unwrap_or_default(), format!("{error:#}"));
+            }
+        }
+        Home { facts, place: Place::Here }
+    }
+
+    fn facts(&self, home: &Scope) -> StackFacts {
+        StackFacts {
+            account: Some(Arc::clone(&home.account)),
+            region: Some(Arc::clone(&home.region)),
+            stack: self.stack.map(|stack| Arc::clone(&stack.stack)),
+            parameters: self.stack.map(|stack| stack.parameters.clone()).unwrap_or_default(),
+            deployed: None,
+        }
+    }
+
+    /// Returns whether the stack can be in a scope: one that has a region.
+    fn may_be_in(&self, scope: &Scope) -> bool {
+        let fits = |want: Option<&Arc<str>>, have: &Arc<str>| want.is_none_or(|want| want == have);
+        let (account, region) = self.written();
+        scope.provider == Provider::Aws
+            && &*scope.region != NOT_APPLICABLE
+            && fits(account, &scope.account)
+            && fits(region, &scope.region)
+    }
+
+    fn written(&self) -> (Option<&Arc<str>>, Option<&Arc<str>>) {
+        self.stack.map_or((None, None), |stack| (stack.account.as_ref(), stack.region.as_ref()))
+    }
+
+    /// Says, in one scope, that the template is deployed where nobody looks.
+    fn tell_unread(&self, (here, places): (&Scope, &Places), declared: &mut Declared) {
+        let (account, region) = self.written();
+        let account = account.map(|account| &**account);
+        let is_read = !places.candidates(|scope| self.may_be_in(scope)).is_empty();
+        if !is_read && places.extent() == Extent::Whole && places.spokesman(account) == Some(here) {
+            let name = self.stack.map_or(&self.template.file, |stack| &stack.stack);
+            let why = place::unread(account, region.map(|region| &**region));
+            let (kind, name, why) = (Kind::from(STACK), Arc::clone(name), Some(why.into()));
+            declared.overlooked.push(Overlooked { kind, name, why });
+        }
+    }
 }
 
-/// Asks once for each stack.
-pub(super) struct Remembered<'a> {
+fn named(stack: &StackConfig) -> String {
+    format!("stack `{}`", stack.stack)
+}
+
+/// Returns whether resources of a stack can be in a scope: in its own region, or in its account's scope without one.
+fn is_seen_from(home: &Scope, here: &Scope) -> bool {
+    home.account == here.account && (&*here.region == NOT_APPLICABLE || home.region == here.region)
+}
+
+/// What was answered about a stack, or why nothing was.
+type Answer = Result<Option<DeployedStack>, String>;
+
+/// Asks once for each stack, also where asking fails.
+pub struct Remembered<'a> {
     inner: &'a dyn StackReader,
-    known: Mutex<HashMap<(Scope, String), Option<DeployedStack>>>,
+    known: Mutex<HashMap<(Scope, String), Answer>>,
+}
+
+impl std::fmt::Debug for Remembered<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Remembered").finish_non_exhaustive()
+    }
 }
 
 impl<'a> Remembered<'a> {
-    pub(super) fn new(inner: &'a dyn StackReader) -> Self {
+    /// Returns a reader that has asked for nothing yet.
+    pub fn new(inner: &'a dyn StackReader) -> Self {
         Self { inner, known: Mutex::default() }
     }
 }
@@ -275,12 +425,15 @@ impl StackReader for Remembered<'_> {
     async fn stack(&self, scope: &Scope, stack: &str) -> anyhow::Result<Option<DeployedStack>> {
         let key = (scope.clone(), stack.to_owned());
         let mut known = self.known.lock().await;
-        if let Some(stack) = known.get(&key) {
-            return Ok(stack.clone());
+        if !known.contains_key(&key) {
+            let found = self.inner.stack(scope, stack).await.map_err(|error| format!("{error:#}"));
+            known.insert(key.clone(), found);
         }
-        let found = self.inner.stack(scope, stack).await?;
-        known.insert(key, found.clone());
-        Ok(found)
+        match known.get(&key) {
+            Some(Ok(found)) => Ok(found.clone()),
+            Some(Err(why)) => Err(anyhow::anyhow!("{why}")),
+            None => Ok(None),
+        }
     }
 }
 

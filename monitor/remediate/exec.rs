@@ -348,7 +348,7 @@ mod tests {
     /// Checks that what the script does for five minutes is ended at its timeout, and soon.
     async fn check_ended(script: &str) {
         let folder = tempfile::tempdir().unwrap();
-        let begun = std::time::Instant::now();
+        let begun = tokio::time::Instant::now();
         let ended = run(script, folder.path(), "", Duration::from_millis(500)).await;
         assert!(begun.elapsed() < Duration::from_millis(2500), "{script}: {:?}", begun.elapsed());
         assert!(matches!(&ended, Ended::Badly(why) if why.contains("was killed")), "{script}: {ended:?}");
@@ -366,7 +366,7 @@ mod tests {
     #[tokio::test]
     async fn a_grandchild_that_left_the_group_holds_no_pipe() {
         let folder = tempfile::tempdir().unwrap();
-        let begun = std::time::Instant::now();
+        let begun = tokio::time::Instant::now();
         let script = "setsid sh -c 'echo $$ > $0/pid; sleep 300' $1 & while [ ! -s $1/pid ]; do :; done";
         let ended = run(script, folder.path(), "", Duration::from_secs(20)).await;
         assert_eq!(ended, Ended::Well("exit code 0".to_owned()));

@@ -97,8 +97,10 @@ fn kubernetes_answer(request: &Request, maps: &BTreeMap<String, Value>, second_p
         "/api/v1" => resources("v1", resource("configmaps", "ConfigMap")),
         "/apis/apps/v1" => resources("apps/v1", resource("deployments", "Deployment")),
         "/api/v1/configmaps" | "/api/v1/namespaces/shop/configmaps" => return list(request, maps, second_page),
-        "/apis/apps/v1/deployments" => json!({"kind": "DeploymentList", "apiVersion": "apps/v1",
-            "metadata": {"resourceVersion": "7"}, "items": []}),
+        "/apis/apps/v1/deployments" | "/apis/apps/v1/namespaces/shop/deployments" => {
+            json!({"kind": "DeploymentList", "apiVersion": "apps/v1",
+            "metadata": {"resourceVersion": "7"}, "items": []})
+        }
         path => {
             let name = path.strip_prefix("/api/v1/namespaces/shop/configmaps/").unwrap_or_default();
             let Some(data) = maps.get(name) else { return Answer::json(404, &kubernetes_status(404, "NotFound")) };

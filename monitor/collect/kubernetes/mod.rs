@@ -267,6 +267,13 @@ impl Collector for Kubernetes {
         }])
     }
 
+    fn leaves_out(&self, _kind: &Kind, name: &str) -> Option<String> {
+        // No kind without namespaces has names with a slash.
+        let (namespace, _) = name.split_once('/')?;
+        let why = || format!("namespace `{namespace}` is left out by `namespaces` of cloud `{}`", self.config.name);
+        self.namespaces.hides(namespace).then(why)
+    }
+
     async fn collect(&self, _scope: &Scope, wanted: &Wanted, sink: Sink) {
         let found = match self.discover().await {
             Ok(found) => found,

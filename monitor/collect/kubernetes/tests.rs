@@ -239,6 +239,9 @@ async fn selections_leave_out_kinds_and_namespaces() {
     let script = || Script::cluster().with(PODS, &[(200, pods)]);
     let hidden = cluster(script(), "namespaces: {exclude: ['kube-*']}").await;
     assert_eq!(read(&hidden, &[], "Pod").await, "shop/a complete");
+    assert!(hidden.leaves_out(&"Pod".into(), "kube-system/b").is_some_and(|why| why.contains("`kube-system`")));
+    assert_eq!(hidden.leaves_out(&"Pod".into(), "shop/a"), None);
+    assert_eq!(hidden.leaves_out(&"Node".into(), "kube-system"), None);
     let one = script().with("/api/v1/namespaces/shop/pods?limit=500", &[(200, &list(&["only"], ""))]);
     let one = cluster(one, "namespaces: {include: [shop]}").await;
     assert_eq!(read(&one, &[], "Pod").await, "shop/only complete");

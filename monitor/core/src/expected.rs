@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use crate::resource::{Desired, Kind, Provider, ResourceId};
+use crate::resource::{Desired, Gap, GapReason, Kind, Provider, ResourceId};
 
 /// Which resources that Git does not declare are reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -24,6 +24,18 @@ pub struct Expected {
     unmanaged: Option<Unmanaged>,
     clashes: Vec<Clash>,
     doubts: Vec<String>,
+    overlooked: BTreeMap<Kind, BTreeMap<Arc<str>, Option<Arc<str>>>>,
+}
+
+/// A declared resource that a look does not look for: that it is not seen says nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Overlooked {
+    /// Its kind.
+    pub kind: Kind,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Why, for people; nothing where the look at another scope says so.
+    pub why: Option<Arc<str>>,
 }
 
 /// One resource that Git declares twice.
@@ -64,6 +76,39 @@ impl Expected {
     #[must_use]
     pub fn doubting(self, doubts: Vec<String>) -> Self {
         Self { doubts, ..self }
+    }
+
+    /// Adds what is declared and not looked for. Nothing of it is missing, and each reason becomes a gap, but the rest of
+    /// its kind is as well known as ever.
+    #[must_use]
+    pub fn overlooking(mut self, overlooked: Vec<Overlooked>) -> Self {
+        for Overlooked { kind, name, why } in overlooked {
+            self.overlooked.entry(kind).or_default().insert(name, why);
+        }
+        self
+    }
+
+    /// Returns whether that declaration is not looked for.
+    pub fn overlooks(&self, kind: &Kind, name: &str) -> bool {
+        self.overlooked.get(kind).is_some_and(|names| names.contains_key(name))
+    }
+
+    /// Returns what is not looked for, as one gap for each kind and reason.
+    pub fn overlooked(&self) -> Vec<Gap> {
+        let mut reasons = BTreeMap::<(&Kind, &str), Vec<&str>>::new();
+        for (kind, names) in &self.overlooked {
+            for (name, why) in names {
+                if let Some(why) = why {
+                    reasons.entry((kind, why)).or_default().push(name);
+                }
+            }
+        }
+        let gap = |((kind, why), names): ((&Kind, &str), Vec<&str>)| Gap {
+            kind: Some(kind.clone()),
+            reason: GapReason::Partial,
+            detail: format!("{} declared in Git and not looked for: {why}", counted(&names)),
+        };
+        reasons.into_iter().map(gap).collect()
     }
 
     /// Returns what Git asks for and nobody could read, for people.
@@ -168,6 +213,15 @@ impl ExpectedKind {
     /// Returns a digest of everything asked of the kind.
     pub const fn hash(&self) -> [u8; 16] {
         self.hash
+    }
+}
+
+/// Returns the first name and how many more there are, as the beginning of a sentence.
+fn counted(names: &[&str]) -> String {
+    match names {
+        [] => "nothing is".to_owned(),
+        [name] => format!("`{name}` is"),
+        [first, more @ ..] => format!("`{first}` and {} more are", more.len()),
     }
 }
 

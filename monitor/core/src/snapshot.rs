@@ -274,6 +274,8 @@ pub struct Look<'a> {
     snapshot: &'a mut Snapshot,
     progress: HashMap<Kind, Progress>,
     gaps: Vec<Gap>,
+    /// Kinds of which something is remembered.
+    remembered: BTreeSet<Kind>,
 }
 
 /// How far the reading of one kind has come.
@@ -290,7 +292,12 @@ impl<'a> Look<'a> {
     /// Begins a look.
     pub fn begin(lens: Lens<'a>, snapshot: &'a mut Snapshot) -> Self {
         snapshot.looks = snapshot.looks.wrapping_add(1);
-        Self { lens, snapshot, progress: HashMap::new(), gaps: Vec::new() }
+        Self { lens, snapshot, progress: HashMap::new(), gaps: Vec::new(), remembered: BTreeSet::new() }
+    }
+
+    /// Notes that something of that kind is remembered: not to read the kind is a gap then.
+    pub fn remember(&mut self, kind: &Kind) {
+        self.remembered.insert(kind.clone());
     }
 
     /// Takes the resources of one page of one kind.
@@ -353,7 +360,7 @@ impl<'a> Look<'a> {
             is_blind: self.gaps.iter().any(|gap| gap.kind.is_none()),
             ..Sights::default()
         };
-        sights.incomplete = self.gaps.iter().filter_map(|gap| gap.kind.clone()).collect();
+        let incomplete: BTreeSet<Kind> = self.gaps.iter().filter_map(|gap| gap.kind.clone()).collect();
         let tally = |rule: &Arc<Rule>| Tally { rule: rule.digest(), ..Tally::default() };
         sights.tallies = self.lens.rules.iter().map(|rule| (Arc::clone(&rule.id), tally(rule))).collect();
         let progress = std::mem::take(&mut self.progress);
@@ -364,25 +371,26 @@ impl<'a> Look<'a> {
             if progress.managed > 0 && self.lens.schemas.lacks(kind) {
                 sights.without_schema.insert(kind.clone());
             }
-            let is_complete = progress.is_complete && !sights.is_blind && !sights.incomplete.contains(kind);
-            if is_complete {
+            if progress.is_complete && !sights.is_blind && !incomplete.contains(kind) {
+                sights.complete.insert(kind.clone());
                 let forgotten = self.forget_absent(kind);
-                self.add_missing((kind, progress), &forgotten, &mut sights.evidence);
-            } else {
-                sights.incomplete.insert(kind.clone());
+                self.add_missing((kind, progress), &forgotten, &mut sights);
             }
             self.add_seen(kind, &mut sights);
         }
-        note_readings(self.lens.rules, &mut sights);
-        if !sights.is_blind && sights.incomplete.is_empty() {
+        note_readings(self.lens.rules, &incomplete, &mut sights);
+        if self.gaps.is_empty() {
             self.snapshot.shelves.retain(|kind, _| progress.contains_key(kind));
         }
         sights.evidence.sort_by(|a, b| (&a.resource, &a.subject).cmp(&(&b.resource, &b.subject)));
         sights.gaps = self.gaps;
+        // Last, for these are gaps of single resources: all others of their kinds were looked at.
+        sights.gaps.extend(self.lens.expected.overlooked());
         sights
     }
 
-    /// A kind that Git declares and that no collector read is a gap, and so is one that only began.
+    /// A kind that Git declares, or of which something is remembered, and that no collector read is a gap, and so is one
+    /// that only began.
     fn note_unread_kinds(&mut self) {
         let is_blind = self.gaps.iter().any(|gap| gap.kind.is_none());
         let said: BTreeSet<Kind> = self.gaps.iter().filter_map(|gap| gap.kind.clone()).collect();
@@ -390,6 +398,7 @@ impl<'a> Look<'a> {
         let begun = self.progress.keys();
         let unread: BTreeSet<&Kind> = declared
             .chain(begun)
+            .chain(&self.remembered)
             .filter(|kind| !said.contains(kind) && !self.progress.get(kind).is_some_and(|p| p.is_complete))
             .collect();
         if is_blind {
@@ -421,17 +430,17 @@ impl<'a> Look<'a> {
         shelf.resources.extract_if(|_, seen| seen.look != look).map(|(name, _)| name).collect()
     }
 
-    fn add_missing(
-        &self,
-        (kind, progress): (&Kind, &Progress),
-        forgotten: &BTreeSet<Box<str>>,
-        evidence: &mut Vec<Evidence>,
-    ) {
+    fn add_missing(&self, (kind, progress): (&Kind, &Progress), forgotten: &BTreeSet<Box<str>>, sights: &mut Sights) {
         let items = self.lens.expected.kind(kind).map_or(&[][..], |expected| expected.items());
         for (desired, matched) in items.iter().zip(&progress.matched) {
             let (Some(name), None) = (&desired.name, matched) else { continue };
-            evidence.push(Evidence {
-                resource: self.lens.scope.id(kind, name),
+            let resource = self.lens.scope.id(kind, name);
+            if self.lens.expected.overlooks(kind, name) {
+                sights.unknown.entry(resource).or_default().push(Doubt::Whole);
+                continue;
+            }
+            sights.evidence.push(Evidence {
+                resource,
                 subject: Subject::Drift(DriftKind::Missing),
                 labels: desired.labels.clone(),
                 severity: drift_severity(DriftKind::Missing),
@@ -532,8 +541,8 @@ fn note_verdicts(assessment: &Assessment, into: &mut Tallies) {
 }
 
 /// Notes of each rule how much there was to look at, and whether that was all.
-fn note_readings(rules: &RuleSet, sights: &mut Sights) {
-    let Sights { kinds, incomplete, tallies, is_blind, .. } = sights;
+fn note_readings(rules: &RuleSet, incomplete: &BTreeSet<Kind>, sights: &mut Sights) {
+    let Sights { kinds, tallies, is_blind, .. } = sights;
     let mut note = |kind: &Kind, resources: usize, reading: Reading| {
         for rule in rules.of(kind) {
             if let Some(tally) = tallies.get_mut(&rule.id) {
@@ -571,6 +580,8 @@ fn note_unknown(id: &ResourceId, assessment: &Assessment, into: &mut BTreeMap<Re
 /// Something about a resource that could not be looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Doubt {
+    /// It was not looked for.
+    Whole,
     Path(String),
     Rule(Arc<str>),
 }
@@ -594,7 +605,7 @@ pub struct Sights {
     pub tallies: Tallies,
     is_blind: bool,
     is_desired_known: bool,
-    incomplete: BTreeSet<Kind>,
+    complete: BTreeSet<Kind>,
     unknown: BTreeMap<ResourceId, Vec<Doubt>>,
 }
 
@@ -613,10 +624,12 @@ impl Sights {
     pub fn of_unseen(&self, finding: &Finding) -> Sighting {
         let id = &finding.evidence.resource;
         let is_drift = matches!(finding.evidence.subject, Subject::Drift(_));
-        if self.is_blind || self.incomplete.contains(&id.kind) || is_drift && !self.is_desired_known {
+        // What nobody said was read to the end was not: a kind that a cloud has stopped telling of resolves nothing.
+        if self.is_blind || !self.complete.contains(&id.kind) || is_drift && !self.is_desired_known {
             return Sighting::Unknown;
         }
         let is_doubted = |doubt: &Doubt| match (doubt, &finding.evidence.subject) {
+            (Doubt::Whole, Subject::Drift(_)) => true,
             (Doubt::Rule(rule), Subject::Violation(of)) => rule == of,
             (Doubt::Path(path), Subject::Drift(DriftKind::Changed)) => {
                 finding.evidence.changes.iter().any(|change| overlaps(path, &change.path))
@@ -641,7 +654,7 @@ fn overlaps(a: &str, b: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::expected::Unmanaged;
+    use crate::expected::{Overlooked, Unmanaged};
     use crate::resource::{Origin, Provider};
     use crate::rule::RuleSource;
     use serde_json::json;
@@ -665,21 +678,28 @@ mod tests {
         }
     }
 
+    fn expected() -> Expected {
+        let declared = vec![bucket("a", json!({"V": 1})), bucket("b", json!({"V": 1}))];
+        Expected::new(declared, Some(Unmanaged::DeclaredKinds))
+    }
+
     /// Looks once at `items` (name and text) and returns the sights.
     fn look(snapshot: &mut Snapshot, items: &[(&str, &str)], end: &End) -> Sights {
-        look_by((&Schemas::default(), &RuleSet::default()), snapshot, items, end)
+        look_for(&expected(), snapshot, items, end)
+    }
+
+    fn look_for(expected: &Expected, snapshot: &mut Snapshot, items: &[(&str, &str)], end: &End) -> Sights {
+        look_by((expected, &Schemas::default(), &RuleSet::default()), snapshot, items, end)
     }
 
     fn look_by(
-        (schemas, rules): (&Schemas, &RuleSet),
+        (expected, schemas, rules): (&Expected, &Schemas, &RuleSet),
         snapshot: &mut Snapshot,
         items: &[(&str, &str)],
         end: &End,
     ) -> Sights {
-        let declared = vec![bucket("a", json!({"V": 1})), bucket("b", json!({"V": 1}))];
-        let expected = Expected::new(declared, Some(Unmanaged::DeclaredKinds));
         let (scope, mask) = (scope(), MaskKey::new([0; 32]));
-        let lens = Lens { scope: &scope, expected: &expected, rules, schemas, mask: &mask };
+        let lens = Lens { scope: &scope, expected, rules, schemas, mask: &mask };
         let mut look = Look::begin(lens, snapshot);
         let kind = Kind::from(KIND);
         look.take(&kind, items.iter().map(|(name, text)| ItemText { name, text, depth: Depth::Full }));
@@ -734,11 +754,9 @@ mod tests {
             Schemas::new([(KIND.into(), Arc::new(schema))].into(), BTreeSet::new())
         };
         let (items, mut snapshot) = ([("a", "{}"), ("b", r#"{"V":1}"#)], Snapshot::default());
-        let mut check = |schemas: &Schemas, expected: &str| {
-            assert_eq!(
-                words(&look_by((schemas, &RuleSet::default()), &mut snapshot, &items, &End::Complete)),
-                expected
-            );
+        let mut check = |schemas: &Schemas, want: &str| {
+            let sights = look_by((&expected(), schemas, &RuleSet::default()), &mut snapshot, &items, &End::Complete);
+            assert_eq!(words(&sights), want);
         };
         check(&Schemas::default(), "a:changed");
         check(&schemas(1), "");
@@ -749,7 +767,8 @@ mod tests {
     fn what_is_compared_without_its_schema_says_so() {
         let lacking = Schemas::new(BTreeMap::new(), [KIND.into()].into());
         let items = [("a", r#"{"V":2}"#), ("b", r#"{"V":1}"#)];
-        let sights = look_by((&lacking, &RuleSet::default()), &mut Snapshot::default(), &items, &End::Complete);
+        let sights =
+            look_by((&expected(), &lacking, &RuleSet::default()), &mut Snapshot::default(), &items, &End::Complete);
         assert!(sights.evidence[0].message.ends_with(WITHOUT_SCHEMA), "{}", sights.evidence[0].message);
         assert_eq!(sights.without_schema, [KIND.into()].into());
         let sights = look(&mut Snapshot::default(), &items, &End::Complete);
@@ -782,8 +801,8 @@ mod tests {
     fn what_was_not_judged_again_is_counted_again() {
         let items = [("a", r#"{"V":1}"#), ("b", r#"{"V":2}"#), ("c", r#"{"V":4}"#), ("d", "{}")];
         let (rules, mut snapshot) = (odd_is_wrong(), Snapshot::default());
-        let first = look_by((&Schemas::default(), &rules), &mut snapshot, &items, &End::Complete);
-        let second = look_by((&Schemas::default(), &rules), &mut snapshot, &items, &End::Complete);
+        let first = look_by((&expected(), &Schemas::default(), &rules), &mut snapshot, &items, &End::Complete);
+        let second = look_by((&expected(), &Schemas::default(), &rules), &mut snapshot, &items, &End::Complete);
         let tally = first.tallies["odd_is_wrong"];
         assert_eq!((tally.asked, tally.failed, tally.undecided), (4, 1, 1));
         assert_eq!(first.tallies, second.tallies);
@@ -797,9 +816,61 @@ mod tests {
             (End::Gap(Some(KIND)), Reading::Partial),
             (End::Gap(None), Reading::Partial),
         ] {
-            let sights =
-                look_by((&Schemas::default(), &odd_is_wrong()), &mut Snapshot::default(), &[("a", r#"{"V":2}"#)], &end);
+            let sights = look_by(
+                (&expected(), &Schemas::default(), &odd_is_wrong()),
+                &mut Snapshot::default(),
+                &[("a", r#"{"V":2}"#)],
+                &end,
+            );
             assert_eq!(sights.tallies["odd_is_wrong"].reading, reading);
         }
+    }
+
+    /// Returns a finding of that drift of `b`, as some earlier look left it.
+    fn known(kind: &str, drift: DriftKind) -> Finding {
+        let mut sights = look(&mut Snapshot::default(), &[("a", r#"{"V":1}"#)], &End::Complete);
+        let mut evidence = sights.evidence.remove(0);
+        evidence.resource = scope().id(&kind.into(), "b");
+        evidence.subject = Subject::Drift(drift);
+        let now = jiff::Timestamp::UNIX_EPOCH;
+        let hold = crate::finding::Hold { scans: 1, for_: jiff::SignedDuration::ZERO };
+        let seen = Sighting::Seen(Box::new(evidence));
+        let step = crate::finding::advance(None, seen, crate::finding::Confirmation::Confirmed, hold, (&scope(), now));
+        step.unwrap().finding
+    }
+
+    #[test]
+    fn what_is_not_looked_for_is_neither_missing_nor_mended() {
+        let items = [("a", r#"{"V":1}"#)];
+        for (why, gaps) in [(Some("namespace `x` is left out"), 1), (None, 0)] {
+            let overlooked = Overlooked { kind: KIND.into(), name: "b".into(), why: why.map(Into::into) };
+            let expected = expected().overlooking(vec![overlooked]);
+            let sights = look_for(&expected, &mut Snapshot::default(), &items, &End::Complete);
+            assert_eq!((words(&sights).as_str(), sights.gaps.len()), ("", gaps));
+            assert!(
+                sights.gaps.iter().all(|gap| gap.detail.ends_with("namespace `x` is left out")),
+                "{:?}",
+                sights.gaps
+            );
+            for drift in DriftKind::ALL {
+                assert_eq!(sights.of_unseen(&known(KIND, drift)), Sighting::Unknown, "{drift:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_not_looked_for_leaves_the_rest_of_its_kind_as_well_known_as_ever() {
+        let overlooked = Overlooked { kind: KIND.into(), name: "a".into(), why: Some("elsewhere".into()) };
+        let expected = expected().overlooking(vec![overlooked]);
+        let sights = look_for(&expected, &mut Snapshot::default(), &[], &End::Complete);
+        assert_eq!(words(&sights), "b:missing");
+        assert_eq!(sights.of_unseen(&known(KIND, DriftKind::Changed)), Sighting::Clear);
+    }
+
+    #[test]
+    fn a_kind_that_nobody_speaks_of_resolves_nothing() {
+        let sights = look(&mut Snapshot::default(), &[], &End::Complete);
+        assert_eq!(sights.of_unseen(&known(KIND, DriftKind::Changed)), Sighting::Clear);
+        assert_eq!(sights.of_unseen(&known("AWS::EC2::VPC", DriftKind::Unmanaged)), Sighting::Unknown);
     }
 }

@@ -1,0 +1,77 @@
+//! What Git declares and nobody looks at: told as a gap, never as missing.
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::harness::aws::REGION;
+use crate::harness::daemon;
+use crate::harness::estate;
+use crate::harness::git::GitServer;
+use crate::harness::scripted;
+
+/// Scans once what the documents declare; the exit code, the findings, and each gap as `kind: reason: detail`.
+fn scan(cloud: &str, documents: Vec<Value>) -> Option<(i32, Vec<Value>, Vec<String>)> {
+    let git = GitServer::start("ci", "secret")?;
+    git.commit("ann", "declare", &[("all.yaml", &estate::documents(documents.into_iter()))]);
+    let config = format!(
+        "clouds:\n  - {cloud}\ndesired:\n  - name: infra\n    git: {{url: \"{}\", ref: main, username: ci, password: \
+         \"${{env:GIT_PASSWORD}}\"}}\n    clouds: [c]\n",
+        git.url()
+    );
+    let environment = [("AWS_ACCESS_KEY_ID", "AKIA"), ("AWS_SECRET_ACCESS_KEY", "test"), ("GIT_PASSWORD", "secret")];
+    let (code, document) = daemon::scan_json(&config, &environment);
+    let scopes = document["scopes"].as_array().unwrap().iter();
+    let gaps = scopes.flat_map(|scope| scope["gaps"].as_array().unwrap().clone());
+    let line = |gap: Value| ["kind", "reason", "detail"].map(|key| gap[key].as_str().unwrap().to_owned()).join(": ");
+    Some((code, document["findings"].as_array().unwrap().clone(), gaps.map(line).collect()))
+}
+
+#[test]
+fn a_namespace_that_is_left_out_is_a_gap() {
+    let maps = scripted::config_maps(3);
+    let cluster = scripted::kubernetes(&maps, scripted::untouched());
+    let mut declared = scripted::config_map_manifests(&maps);
+    let elsewhere = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "x", "namespace": "other"}});
+    declared.push(elsewhere);
+    let cloud = |namespaces: &str| {
+        format!("{{name: c, type: kubernetes, server: \"{}\", cluster: c, namespaces: {namespaces}}}", cluster.url())
+    };
+    for namespaces in ["{exclude: [other]}", "{include: [shop]}"] {
+        let Some((code, findings, gaps)) = scan(&cloud(namespaces), declared.clone()) else { return };
+        let gap = "ConfigMap: partial: `other/x` is declared in Git and not looked for: namespace `other` is left out by \
+                   `namespaces` of cloud `c`";
+        assert_eq!((code, findings, gaps), (3, vec![], vec![gap.to_owned()]), "{namespaces}");
+    }
+    let Some((code, findings, gaps)) = scan(&cloud("{}"), declared) else { return };
+    assert_eq!((code, findings.len(), gaps), (2, 1, vec![]), "looked for, it is missing");
+    assert_eq!((&findings[0]["drift"], &findings[0]["resource"]["name"]), (&json!("missing"), &json!("other/x")));
+}
+
+#[test]
+fn a_region_that_is_not_read_is_a_gap_and_one_that_is_not_said_no_absence() {
+    let aws = scripted::aws(scripted::untouched());
+    let bucket = |metadata: Value| {
+        json!({"apiVersion": "driftwarden.dev/v1", "kind": "AWS::S3::Bucket", "metadata": metadata,
+            "spec": {"VersioningConfiguration": {"Status": "Enabled"}}})
+    };
+    let known = scripted::bucket_names().into_iter().map(|name| bucket(json!({"name": name, "region": REGION})));
+    let mut declared: Vec<_> = known.collect();
+    declared.push(bucket(json!({"name": "far", "region": "mars-north-1"})));
+    declared.push(bucket(json!({"name": "anywhere"})));
+    let cloud = |regions: &str| {
+        let url = aws.url();
+        let kinds = "{include: [\"AWS::S3::Bucket\"]}";
+        format!(
+            "{{name: c, type: aws, regions: [{regions}], endpoint: \"{url}\", requests_per_second: 1000, kinds: {kinds}}}"
+        )
+    };
+    let far = "AWS::S3::Bucket: partial: `far` is declared in Git and not looked for: no cloud of its source reads region \
+               `mars-north-1`; hint: have it read, or keep it out of `path`";
+    let Some((code, findings, gaps)) = scan(&cloud(REGION), declared.clone()) else { return };
+    assert_eq!((code, findings.len(), gaps), (2, 1, vec![far.to_owned()]), "in the only region it is missing");
+    let Some((_, findings, gaps)) = scan(&cloud(&format!("{REGION}, moon-south-1")), declared) else { return };
+    let anywhere = "AWS::S3::Bucket: partial: `anywhere` is declared in Git and not looked for: it may be in any of 2 \
+                    accounts and regions; hint: write its `metadata.account` and `metadata.region`";
+    assert!(findings.iter().all(|finding| finding["drift"] != "missing"), "{findings:#?}");
+    assert!(gaps.iter().any(|gap| gap == anywhere) && gaps.iter().any(|gap| gap == far), "{gaps:#?}");
+}

@@ -154,6 +154,9 @@ fn matched<'a>(walk: &mut Walk<'a>, both: (&'a Value, &'a Value), (desired, obse
             }
         }
     }
+    if keys.is_empty() && pairs.contains(&None) && free.contains(&true) {
+        rearrange(walk, (desired, observed), (&mut pairs, &mut free), place);
+    }
     if walk.folds.is_some() && pairs.iter().enumerate().any(|(index, pair)| pair.is_some_and(|found| found != index)) {
         walk.fold(order_fold((at, &keys)), both, at);
     }
@@ -169,6 +172,51 @@ fn matched<'a>(walk: &mut Walk<'a>, both: (&'a Value, &'a Value), (desired, obse
     }
     let left: Vec<usize> = free.iter().enumerate().filter(|(_, free)| **free).map(|(index, _)| index).collect();
     leftover(walk, both, (lost, left), (at, &keys));
+}
+
+/// Finds partners for the items that got none because others took them first: an item that declares little fits many,
+/// and must not depend on the order in which it is asked.
+fn rearrange<'a>(
+    walk: &mut Walk<'a>,
+    lists: Lists<'a>,
+    (pairs, free): (&mut Vec<Option<usize>>, &mut [bool]),
+    place: Place,
+) {
+    // Beyond this the list has changed so much that one more pair says nothing.
+    if lists.0.len() * lists.1.len() > 10_000 {
+        return;
+    }
+    for index in 0..pairs.len() {
+        if pairs.get(index) == Some(&None) {
+            let mut seen = vec![false; lists.1.len()];
+            give_way(walk, index, lists, (pairs, free, &mut seen), place);
+        }
+    }
+}
+
+/// Pairs an item, letting the one that it displaces look for another. Returns whether that went well.
+fn give_way<'a>(
+    walk: &mut Walk<'a>,
+    index: usize,
+    lists: Lists<'a>,
+    (pairs, free, seen): (&mut Vec<Option<usize>>, &mut [bool], &mut [bool]),
+    place: Place,
+) -> bool {
+    for (other, found) in lists.1.iter().enumerate() {
+        let owner = pairs.iter().position(|pair| *pair == Some(other));
+        let can_be_had = owner.is_some() || free.get(other) == Some(&true);
+        let Some(item) = lists.0.get(index).filter(|_| can_be_had && seen.get(other) == Some(&false)) else { continue };
+        if !walk.same(item, found, place) {
+            continue;
+        }
+        seen.iter_mut().skip(other).take(1).for_each(|seen| *seen = true);
+        if owner.is_none_or(|owner| give_way(walk, owner, lists, (pairs, free, seen), place)) {
+            take(free, other);
+            pairs.iter_mut().skip(index).take(1).for_each(|pair| *pair = Some(other));
+            return true;
+        }
+    }
+    false
 }
 
 /// Notes the items that the provider itself put into a list, where somebody asks.

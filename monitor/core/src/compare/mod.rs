@@ -232,4 +232,6 @@ impl Flavor {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -100,8 +100,7 @@ impl Registry {
         self.ask(asker, kinds, Due::Old).await;
     }
 
-    /// Returns what counts as equal for these kinds, as far as that is known. Asks nobody.
-    pub fn known(&self, asker: Asker<'_>, kinds: &[Kind]) -> Schemas {
+    fn known(&self, asker: Asker<'_>, kinds: &[Kind]) -> Schemas {
         let held = self.known.lock();
         let (mut known, mut lacking) = (BTreeMap::new(), BTreeSet::new());
         for kind in kinds {

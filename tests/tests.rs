@@ -24,6 +24,7 @@ mod harness;
 mod left_out;
 mod peers;
 mod power_cuts;
+mod provider_schemas;
 mod repositories;
 mod telling;
 mod tidy;

@@ -161,7 +161,7 @@ async fn reread(
     (finding, collector): (&Finding, &dyn Collector),
     asked: Asked,
 ) -> remediate::Reading {
-    let schemas = shared.schemas.known(Asker { scope: &finding.scope, collector }, &asked.kinds());
+    let schemas = shared.schemas.of(Asker { scope: &finding.scope, collector }, &asked.kinds()).await;
     let lens = Lens {
         scope: &finding.scope,
         expected: &asked.expected,

@@ -15,7 +15,7 @@ use clap::{Args as ClapArgs, ValueEnum};
 use comfy_table::{ContentArrangement, Table};
 use driftwarden_core::compare::{Answer, Comparison, Context, Facts, Fold, MaskKey, compare, explain};
 use driftwarden_core::resource::{Depth, Kind};
-use driftwarden_core::schema::Schema;
+use driftwarden_core::schema::{Schema, cloudformation};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -32,7 +32,7 @@ pub(super) struct Args {
     /// The provider's type name: `AWS::S3::Bucket`, `apps/Deployment`; of a Kubernetes object, its own if not said.
     #[arg(long)]
     kind: Option<String>,
-    /// Facts about the kind's attributes.
+    /// Facts about the kind's attributes, or the provider's own schema as `aws cloudformation describe-type` gives it.
     #[arg(long, value_name = "FILE")]
     schema: Option<PathBuf>,
     /// Account, region, identifier and what is known of other resources.
@@ -76,6 +76,7 @@ struct SchemaFile {
     create_only: Vec<String>,
     defaults: std::collections::BTreeMap<String, Value>,
     unordered: Vec<String>,
+    partial: Vec<String>,
     free_form: Vec<String>,
     keys: std::collections::BTreeMap<String, Vec<String>>,
     sets: Vec<String>,
@@ -94,6 +95,7 @@ impl From<SchemaFile> for Schema {
             create_only: file.create_only,
             defaults: file.defaults,
             unordered: file.unordered,
+            partial: file.partial,
             free_form: file.free_form,
             keys: file.keys,
             sets: file.sets,
@@ -105,6 +107,18 @@ impl From<SchemaFile> for Schema {
             ..Self::default()
         }
     }
+}
+
+/// Returns what a schema says: a provider's own document, or facts in our form.
+fn schema_of(kind: &Kind, value: &Value) -> Result<Schema> {
+    if !cloudformation::is_document(value) {
+        return Ok(SchemaFile::deserialize(value)?.into());
+    }
+    let (described, schema) = cloudformation::read(value)?;
+    if described != *kind {
+        bail!("the schema is that of {described}, and the resource is of kind {kind}");
+    }
+    Ok(schema)
 }
 
 /// The fields of a context file.
@@ -229,9 +243,12 @@ fn one(args: &Args, mut out: impl Write) -> Result<ExitCode> {
             anyhow!("failed to tell the kind of the resource\nhint: say it with --kind, as in `--kind AWS::S3::Bucket`")
         })?,
     };
-    let schema: SchemaFile = args.schema.as_deref().map(parsed).transpose()?.unwrap_or_default();
+    let schema = match &args.schema {
+        Some(path) => schema_of(&kind, &parsed(path)?).with_context(|| format!("failed to use {}", path.display()))?,
+        None => Schema::default(),
+    };
     let context: ContextFile = args.context.as_deref().map(parsed).transpose()?.unwrap_or_default();
-    let (schema, context, mask) = (schema.into(), context.into(), fresh_key());
+    let (context, mask) = (context.into(), fresh_key());
     let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask };
     let answer = compared((&desired, &observed), facts, args.ask());
     match args.output {
@@ -404,7 +421,7 @@ impl Bench {
         let case: Case<'_> = serde_json::from_slice(line).context("invalid case")?;
         let kind = case.kind.as_deref().map(Kind::from).or_else(|| own_kind(&case.declared));
         let kind = kind.ok_or_else(|| anyhow!("invalid case: no `kind`"))?;
-        let schema = self.schema(case.schema)?;
+        let schema = self.schema(&kind, case.schema)?;
         let context = case.context.into();
         let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &self.mask };
         let answer = compared((&case.declared, &case.observed), facts, self.ask);
@@ -413,13 +430,12 @@ impl Bench {
         Ok((text, answer.found.answer()))
     }
 
-    fn schema(&mut self, raw: Option<&RawValue>) -> Result<Arc<Schema>> {
+    fn schema(&mut self, kind: &Kind, raw: Option<&RawValue>) -> Result<Arc<Schema>> {
         let text = raw.map_or("{}", RawValue::get);
         if let Some(known) = self.schemas.get(text) {
             return Ok(Arc::clone(known));
         }
-        let file: SchemaFile = serde_json::from_str(text).context("invalid schema")?;
-        let schema = Arc::new(Schema::from(file));
+        let schema = Arc::new(schema_of(kind, &serde_json::from_str(text)?).context("invalid schema")?);
         if self.schemas.len() < 10_000 {
             self.schemas.insert(text.to_owned(), Arc::clone(&schema));
         }
@@ -515,6 +531,18 @@ mod tests {
             true,
         );
         check(&format!("{same}\n"), &[json!(["b", "in_sync"])], false);
+    }
+
+    #[test]
+    fn a_providers_own_schema_is_taken_as_it_is() {
+        let document = |kind: &str| json!({"typeName": kind, "properties": {"A": {"default": 1}}});
+        let case = |schema: Value| json!({"name": "a", "kind": "AWS::X::Y", "declared": {"A": 1}, "observed": {}, "schema": schema});
+        let lines =
+            [json!({}), json!({"defaults": {"/A": 1}}), document("AWS::X::Y")].map(|schema| case(schema).to_string());
+        let verdicts = [json!(["a", "drifted"]), json!(["a", "in_sync"]), json!(["a", "in_sync"])];
+        check(&lines.join("\n"), &verdicts, false);
+        check(&case(document("AWS::X::Z")).to_string(), &[json!(["a", null])], true);
+        check(&case(json!({"defalts": {}})).to_string(), &[json!(["a", null])], true);
     }
 
     #[test]

@@ -442,6 +442,7 @@ pub(super) async fn a_schema_is_kept_until_a_newer_one_is_read(place: Place) {
         create_only: vec!["/Name".to_owned()],
         defaults: [("/A~1b/*/c".to_owned(), json!({"d": [1.5, null]}))].into(),
         unordered: vec!["/Rules".to_owned()],
+        partial: vec!["/Attributes".to_owned()],
         free_form: vec!["/Labels".to_owned()],
         keys: [("/ports".to_owned(), vec!["port".to_owned(), "protocol".to_owned()])].into(),
         sets: vec!["/finalizers".to_owned()],

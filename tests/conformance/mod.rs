@@ -6,7 +6,7 @@
 
 mod azure;
 mod mutate;
-mod score;
+pub mod score;
 mod unseen;
 
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ fn project() -> PathBuf {
 }
 
 /// Returns the folder of the recordings, if it is there.
-fn recordings() -> Option<PathBuf> {
+pub fn recordings() -> Option<PathBuf> {
     let beside = || project().join("../shared/conformance");
     let folder = std::env::var_os("DRIFTWARDEN_CONFORMANCE").map_or_else(beside, PathBuf::from);
     let there = folder.join("aws-diff").is_dir();
@@ -36,7 +36,7 @@ fn recordings() -> Option<PathBuf> {
     there.then_some(folder)
 }
 
-fn json_of(path: &Path) -> Value {
+pub fn json_of(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
@@ -45,14 +45,14 @@ fn texts(value: &Value) -> Vec<String> {
 }
 
 /// One recorded resource.
-struct Case {
-    name: String,
-    kind: Kind,
-    declared: Value,
-    observed: Value,
-    schema: Schema,
+pub struct Case {
+    pub name: String,
+    pub kind: Kind,
+    pub declared: Value,
+    pub observed: Value,
+    pub schema: Schema,
     context: Context,
-    drifted: Vec<String>,
+    pub drifted: Vec<String>,
     undeclared: Vec<String>,
 }
 
@@ -85,7 +85,7 @@ impl Case {
         }
     }
 
-    fn compared(&self, observed: &Value) -> Comparison {
+    pub fn compared(&self, observed: &Value) -> Comparison {
         self.known(observed, &Knowledge::WHOLE)
     }
 
@@ -97,7 +97,7 @@ impl Case {
     }
 }
 
-fn cases(folder: &Path) -> Vec<Case> {
+pub fn cases(folder: &Path) -> Vec<Case> {
     let mut paths: Vec<_> =
         std::fs::read_dir(folder.join("aws-diff")).unwrap().map(|entry| entry.unwrap().path()).collect();
     paths.retain(|path| path.extension().is_some_and(|end| end == "json"));
@@ -114,7 +114,7 @@ fn generic(pointer: &str) -> String {
 }
 
 /// Returns whether one of two pointers leads through the other.
-fn overlaps(left: &str, right: &str) -> bool {
+pub fn overlaps(left: &str, right: &str) -> bool {
     let (left, right) = (generic(left), generic(right));
     let within = |inner: &str, outer: &str| {
         inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
@@ -174,7 +174,7 @@ fn is_readable(case: &Case, path: &str) -> bool {
     !case.schema.write_only.iter().any(hides) && !case.schema.read_only.iter().any(hides)
 }
 
-fn mutate(case: &Case, score: &mut Score) {
+pub fn mutate(case: &Case, score: &mut Score) {
     mutations(&case.declared, &case.observed, &mut |path, change| {
         if !is_readable(case, path) {
             return;

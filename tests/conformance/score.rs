@@ -58,10 +58,10 @@ enum Better {
 
 /// What is measured.
 #[derive(Default)]
-pub(super) struct Score {
+pub struct Score {
     lines: BTreeMap<&'static str, usize>,
     /// Everything that is wrong, for whoever runs the test.
-    pub(super) notes: Vec<String>,
+    pub notes: Vec<String>,
     /// What is still wrong, as the document lists it: never a value.
     known: Vec<String>,
     /// What only one kind needs.
@@ -82,7 +82,7 @@ impl Score {
         self.notes.push(format!("{line}: {text}"));
     }
 
-    fn count(&self, line: &str) -> usize {
+    pub fn count(&self, line: &str) -> usize {
         self.lines.get(line).copied().unwrap_or_default()
     }
 

@@ -23,6 +23,9 @@ const PYTHON: &[&str] = &[
     "boto3==1.43.106",
 ];
 
+/// Holds the schemas that AWS states of its kinds. What it needs to run is not needed: it is not run.
+const PROVIDER_SCHEMAS: &[&str] = &["--no-deps", "cfn-lint==1.58.0"];
+
 /// The Debian peers. Debian 12 is stable: a name is a version but for security fixes.
 const DEBIAN: &[&str] =
     &["prometheus", "prometheus-alertmanager", "etcd-server", "git", "libpcre2-8-0", "zlib1g", "libcurl3-gnutls"];
@@ -55,7 +58,24 @@ pub fn available<T>(peer: &str, outcome: Result<T, String>) -> Option<T> {
 /// Returns the folder with the commands of the Python peers.
 pub fn python() -> Result<PathBuf, String> {
     static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
-    FOUND.get_or_init(|| once(&keyed("python", PYTHON), fetch_python).map(|root| root.join("bin"))).clone()
+    FOUND
+        .get_or_init(|| once(&keyed("python", PYTHON), |root| fetch_python(root, PYTHON)).map(|root| root.join("bin")))
+        .clone()
+}
+
+/// Returns the folder with the schemas that AWS states of its kinds, as the linter of templates keeps them: in
+/// `providers`, which file of `resources` each region has for each kind.
+pub fn provider_schemas() -> Result<PathBuf, String> {
+    let fetch = |root: &Path| fetch_python(root, PROVIDER_SCHEMAS);
+    let root = once(&keyed("provider-schemas", PROVIDER_SCHEMAS), fetch)?;
+    in_library(&root, "cfnlint/data/schemas").ok_or_else(|| "cfn-lint brings no schemas".into())
+}
+
+/// Returns what a package of a virtual environment brings.
+fn in_library(root: &Path, path: &str) -> Option<PathBuf> {
+    let versions = std::fs::read_dir(root.join("lib")).ok()?;
+    let mut found = versions.flatten().map(|entry| entry.path().join("site-packages").join(path));
+    found.find(|path| path.exists())
 }
 
 /// Returns the folder into which the Debian peers are unpacked.
@@ -75,10 +95,8 @@ pub fn kube_apiserver() -> Result<PathBuf, String> {
 
 /// Returns the agent that receives traces.
 pub fn rotel_agent() -> Result<PathBuf, String> {
-    let library = python()?.join("../lib");
-    let versions = std::fs::read_dir(&library).map_err(|error| error.to_string())?;
-    let mut agents = versions.flatten().map(|entry| entry.path().join("site-packages/rotel/rotel-agent"));
-    agents.find(|path| path.exists()).ok_or_else(|| "rotel brings no agent".into())
+    let root = python()?.join("..");
+    in_library(&root, "rotel/rotel-agent").ok_or_else(|| "rotel brings no agent".into())
 }
 
 /// Makes a `git` command that needs nothing of the machine, neither its Git nor its configuration.
@@ -138,7 +156,7 @@ fn keyed(name: &str, pins: &[&str]) -> String {
     format!("{name}-{hash:.12}")
 }
 
-fn fetch_python(root: &Path) -> Result<(), String> {
+fn fetch_python(root: &Path, packages: &[&str]) -> Result<(), String> {
     let with_pip = process::run(Command::new("python3").args(["-m", "venv"]).arg(root), None);
     let pip = match with_pip {
         Ok(_) => PathBuf::from("-mpip"),
@@ -146,7 +164,7 @@ fn fetch_python(root: &Path) -> Result<(), String> {
         Err(_) => venv_with_a_wheel(root)?,
     };
     let mut install = Command::new(root.join("bin/python"));
-    install.arg(pip).args(["install", "--quiet", "--disable-pip-version-check", "--no-input"]).args(PYTHON);
+    install.arg(pip).args(["install", "--quiet", "--disable-pip-version-check", "--no-input"]).args(packages);
     process::run(&mut install, None).map(drop)
 }
 

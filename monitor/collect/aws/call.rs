@@ -117,6 +117,11 @@ pub(super) fn home(region: &str) -> &'static str {
     partition(region).home
 }
 
+/// Returns the name of the partition that a region belongs to.
+pub(super) fn partition_name(region: &str) -> &'static str {
+    partition(region).name
+}
+
 /// Returns the ARN of a role that is given by its ARN or by its name in an account.
 pub(super) fn role_arn(role: &str, account: &str, region: &str) -> String {
     if role.starts_with("arn:") {

@@ -18,7 +18,7 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, mpsc};
 use tokio::time::Instant;
 use tracing::{Instrument, info_span};
 use url::Url;
@@ -29,10 +29,11 @@ pub use self::keys::Keys;
 use self::sign::{Clock, Signer, Source};
 use super::http::{CallError, Client, Limits};
 use super::selection::{Selected, Selection};
-use super::{CloudConfig, CollectError, Collector, Reading, Sink, Stack, Wanted};
+use super::{CloudConfig, CollectError, Collector, Described, Reading, Sink, Stack, Validity, Wanted};
 
 mod call;
 mod cloud_control;
+mod describe;
 mod keys;
 mod kinds;
 mod sign;
@@ -365,6 +366,32 @@ impl Collector for Aws {
         let caller = self.caller(&id.account, &id.region).await?;
         let control = CloudControl { caller: &caller, max_pages: self.config.max_pages };
         control.read(&id.kind, &id.name).await.map_err(|error| unread(format!("`{id}`"), error))
+    }
+
+    /// A kind of AWS's own is the same for everybody; those of others are registered in each account and region.
+    fn validity(&self, scope: &Scope, kind: &Kind) -> Option<Validity> {
+        if !kinds::is_aws(kind) {
+            return None;
+        }
+        let session = self.session.get();
+        let first = session.and_then(|session| session.regions.first());
+        let region = Some(&scope.region).filter(|region| ***region != *NOT_APPLICABLE).or(first);
+        let mut realm = region.map_or("aws", |region| call::partition_name(region)).to_owned();
+        if !kind.as_str().starts_with("AWS::") {
+            realm = format!("{realm}/{}/{}", scope.account, scope.region);
+        }
+        if let Some(endpoint) = session.and_then(|session| session.endpoint.as_ref()) {
+            realm = format!("{realm} at {endpoint}");
+        }
+        Some(Validity { realm: realm.into(), life: describe::LIFE })
+    }
+
+    async fn describe(&self, scope: &Scope, kinds: &[Kind], sink: mpsc::Sender<Described>) {
+        match self.caller(&scope.account, &scope.region).await {
+            Ok(caller) => describe::describe(&caller, kinds, &sink).await,
+            // Kinds of which nothing is said count as not described.
+            Err(error) => tracing::debug!(%scope, error = told(&error), "failed to ask for schemas"),
+        }
     }
 
     async fn stack(&self, scope: &Scope, name: &str) -> Result<Option<Stack>, CollectError> {

@@ -605,6 +605,83 @@ async fn a_stack_is_read_with_all_its_pages() {
     assert_eq!(aws.stack(&scope(), "other").await.unwrap(), None);
 }
 
+/// Has schemas asked for and returns what came of it as words: the read-only pointers, or the reason why not.
+async fn described(aws: &Aws, kinds: &[&str]) -> Vec<String> {
+    let (sink, mut said) = mpsc::channel(64);
+    let kinds: Vec<Kind> = kinds.iter().map(|kind| (*kind).into()).collect();
+    let (scope, mut words) = (scope(), Vec::new());
+    let take = async {
+        while let Some(Described { kind, schema }) = said.recv().await {
+            let word = schema.map(|schema| schema.read_only.join(" "));
+            let word = word.unwrap_or_else(|error| format!("{} {}", error.reason(), told(&error)));
+            assert!(!word.contains(CANARY), "{word}");
+            words.push(format!("{kind}: {word}"));
+        }
+    };
+    tokio::join!(aws.describe(&scope, &kinds, sink), take);
+    words.sort();
+    words
+}
+
+fn schema_answer(kind: &str) -> Reply {
+    let schema = json!({"typeName": kind, "description": "<&>", "properties": {"Arn": {}},
+        "readOnlyProperties": ["/properties/Arn"]});
+    let escaped = schema.to_string().replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+    xml(&format!(
+        "<DescribeTypeResponse xmlns=\"http://cloudformation.amazonaws.com/doc/2010-05-15/\"><DescribeTypeResult>\
+         <Type>RESOURCE</Type><Schema>{escaped}</Schema></DescribeTypeResult></DescribeTypeResponse>"
+    ))
+}
+
+fn xml_refusal(status: u16, code: &str) -> Reply {
+    let body = format!("<ErrorResponse><Error><Code>{code}</Code><Message>{CANARY}</Message></Error></ErrorResponse>");
+    with(say(status, body), "content-type", "text/xml")
+}
+
+#[tokio::test]
+async fn a_schema_is_read_or_it_is_said_why_not() {
+    let server = Server::start(|asked, _| match asked.input["TypeName"].as_str().unwrap_or_default() {
+        "AWS::A::Good" => schema_answer("AWS::A::Good"),
+        "AWS::B::Other" => schema_answer("AWS::B::Another"),
+        "AWS::C::Html" => xml("<html>"),
+        "AWS::D::Gone" => xml_refusal(404, "TypeNotFoundException"),
+        _ => xml_refusal(403, "AccessDenied"),
+    })
+    .await;
+    let aws = aws(server.address, &json!({}));
+    let kinds = ["AWS::A::Good", "AWS::B::Other", "AWS::C::Html", "AWS::D::Gone", "AWS::E::Denied"];
+    let words = described(&aws, &kinds).await;
+    for (word, expected) in words.iter().zip(["/Arn", "malformed", "malformed", "partial", "denied"]) {
+        assert!(word.contains(&format!(": {expected}")), "{words:?}");
+    }
+    assert_eq!(words.len(), kinds.len());
+}
+
+#[tokio::test]
+async fn who_may_not_ask_for_schemas_is_not_asked_for_all_of_them() {
+    let server = Server::start(|_, _| xml_refusal(403, "AccessDenied")).await;
+    let kinds: Vec<String> = (0..100).map(|at| format!("AWS::X::Y{at}")).collect();
+    let aws = aws(server.address, &json!({}));
+    let words = described(&aws, &kinds.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    assert_eq!(words.len(), 100);
+    assert!(server.operations().len() < 40, "{}", server.operations().len());
+}
+
+#[tokio::test]
+async fn a_schema_of_awss_own_holds_in_every_account_and_region_of_a_partition() {
+    let aws = Aws::new(config(&json!({}))).unwrap();
+    let realm = |account: &str, region: &str, kind: &str| {
+        let scope = Scope { account: account.into(), region: region.into(), ..scope() };
+        aws.validity(&scope, &kind.into()).map(|validity| validity.realm.to_string())
+    };
+    let here = realm("1", "eu-west-1", KIND);
+    assert!(here.is_some());
+    assert_eq!(here, realm("2", "us-east-1", KIND));
+    assert_ne!(here, realm("1", "cn-north-1", KIND));
+    assert_ne!(realm("1", "eu-west-1", "Acme::Db::Table"), realm("2", "eu-west-1", "Acme::Db::Table"));
+    assert_eq!(realm("1", "eu-west-1", "apps/Deployment"), None);
+}
+
 #[test]
 fn a_wrong_configuration_is_refused() {
     for (settings, why) in [

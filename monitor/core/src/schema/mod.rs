@@ -1,6 +1,7 @@
 //! What counts as equal for a kind, as data.
 //!
-//! A schema only states facts; what they mean for a comparison is decided in [`crate::compare`].
+//! A schema only states facts; what they mean for a comparison is decided in [`crate::compare`]. What a provider itself
+//! states is read in [`cloudformation`] and [`openapi`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
@@ -9,6 +10,7 @@ use serde_json::Value;
 
 use crate::resource::Kind;
 
+pub mod cloudformation;
 pub mod openapi;
 
 /// Version of what is made of providers' schemas: what an older one made is read anew.
@@ -53,6 +55,8 @@ pub struct Schema {
     pub defaults: BTreeMap<String, Value>,
     /// Lists whose order means nothing.
     pub unordered: Vec<String>,
+    /// Lists to which the service adds items of its own.
+    pub partial: Vec<String>,
     /// Maps whose keys the user invents.
     pub free_form: Vec<String>,
     /// Lists whose items are told apart by these attributes of theirs. Others may add items of their own.
@@ -109,7 +113,7 @@ impl Schema {
     }
 
     /// Returns the plain pointers, by field, with what they mark.
-    fn pointers(&self) -> [(&'static str, u32, &[String]); 11] {
+    fn pointers(&self) -> [(&'static str, u32, &[String]); 12] {
         // In full, so that a new field cannot be forgotten.
         let Self {
             read_only,
@@ -117,6 +121,7 @@ impl Schema {
             create_only,
             defaults: _,
             unordered,
+            partial,
             free_form,
             keys: _,
             sets,
@@ -132,6 +137,7 @@ impl Schema {
             ("write_only", mark::WRITE_ONLY, write_only),
             ("create_only", mark::CREATE_ONLY, create_only),
             ("unordered", mark::UNORDERED, unordered),
+            ("partial", mark::PARTIAL, partial),
             ("free_form", mark::FREE_FORM, free_form),
             ("sets", mark::UNORDERED | mark::SHARED, sets),
             ("atomic", mark::ATOMIC, atomic),

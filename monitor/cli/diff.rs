@@ -13,7 +13,9 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, anyhow, bail};
 use clap::{Args as ClapArgs, ValueEnum};
 use comfy_table::{ContentArrangement, Table};
-use driftwarden_core::compare::{Answer, Comparison, Context, Facts, Fold, MaskKey, compare, explain};
+use driftwarden_core::compare::{
+    Answer, Comparison, Context, Facts, Fold, MaskKey, Strict, Strictly, Watch, compare, explain,
+};
 use driftwarden_core::resource::{Depth, Kind};
 use driftwarden_core::schema::{Schema, cloudformation};
 use serde::{Deserialize, Serialize};
@@ -41,6 +43,9 @@ pub(super) struct Args {
     /// Cases as JSON lines of `{name, kind, declared, observed, schema, context}`; one answer per line.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["desired", "observed", "kind", "schema", "context"])]
     batch: Option<PathBuf>,
+    /// Count what nobody declared in the lists that decide about security, as the daemon does.
+    #[arg(long)]
+    strict: bool,
     /// Say of every difference that does not count why it does not.
     #[arg(long)]
     explain: bool,
@@ -62,7 +67,7 @@ pub(super) enum Output {
 pub(super) fn run(args: &Args) -> Result<ExitCode> {
     let out = BufWriter::new(std::io::stdout().lock());
     match &args.batch {
-        Some(path) => batch(path, args.ask(), out),
+        Some(path) => batch(path, (args.ask(), args.watch()), out),
         None => one(args, out),
     }
 }
@@ -224,6 +229,15 @@ impl Args {
     fn ask(&self) -> Ask {
         if self.explain { Ask::Everything } else { Ask::Differences }
     }
+
+    fn watch(&self) -> Watch {
+        if self.strict { Watch::Strict } else { Watch::Lenient }
+    }
+}
+
+/// Returns what counts of a kind although it is not declared.
+fn strict(kind: &Kind, watch: Watch) -> Option<Strict> {
+    (watch == Watch::Strict).then(|| Strict::usual(kind))
 }
 
 /// What came out of a comparison.
@@ -249,7 +263,9 @@ fn one(args: &Args, mut out: impl Write) -> Result<ExitCode> {
     };
     let context: ContextFile = args.context.as_deref().map(parsed).transpose()?.unwrap_or_default();
     let (context, mask) = (context.into(), fresh_key());
-    let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask };
+    let strict = strict(&kind, args.watch());
+    let strictly = Strictly { strict: strict.as_ref(), ..Strictly::default() };
+    let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask, strictly };
     let answer = compared((&desired, &observed), facts, args.ask());
     match args.output {
         Output::Json => {
@@ -375,9 +391,9 @@ struct Case<'a> {
     context: ContextFile,
 }
 
-fn batch(path: &Path, ask: Ask, mut out: impl Write) -> Result<ExitCode> {
+fn batch(path: &Path, (ask, watch): (Ask, Watch), mut out: impl Write) -> Result<ExitCode> {
     let (mut worst, mut failed) = (Answer::InSync, false);
-    let mut bench = Bench { ask, mask: fresh_key(), schemas: HashMap::new() };
+    let mut bench = Bench { ask, watch, mask: fresh_key(), schemas: HashMap::new() };
     for line in reader(path)?.split(b'\n') {
         let line = line.with_context(|| format!("failed to read {}", path.display()))?;
         if line.trim_ascii().is_empty() {
@@ -412,6 +428,7 @@ fn worse(left: Answer, right: Answer) -> Answer {
 /// What is kept from line to line: cases of one kind mostly have one schema.
 struct Bench {
     ask: Ask,
+    watch: Watch,
     mask: MaskKey,
     schemas: HashMap<String, Arc<Schema>>,
 }
@@ -423,7 +440,10 @@ impl Bench {
         let kind = kind.ok_or_else(|| anyhow!("invalid case: no `kind`"))?;
         let schema = self.schema(&kind, case.schema)?;
         let context = case.context.into();
-        let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &self.mask };
+        let strict = strict(&kind, self.watch);
+        let strictly = Strictly { strict: strict.as_ref(), ..Strictly::default() };
+        let facts =
+            Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &self.mask, strictly };
         let answer = compared((&case.declared, &case.observed), facts, self.ask);
         let text =
             serde_json::to_string(&Report::of(Some(&case.name), &answer)).context("failed to write the result")?;
@@ -504,7 +524,7 @@ mod tests {
         let path = folder.path().join("cases.jsonl");
         std::fs::write(&path, lines).unwrap();
         let mut out = Vec::new();
-        let code = batch(&path, Ask::Differences, &mut out).unwrap();
+        let code = batch(&path, (Ask::Differences, Watch::Lenient), &mut out).unwrap();
         let answers: Vec<Value> =
             out.split(|b| *b == b'\n').filter(|l| !l.is_empty()).map(|l| serde_json::from_slice(l).unwrap()).collect();
         let verdicts: Vec<Value> = answers.iter().map(|a| json!([a["name"], a["verdict"]])).collect();
@@ -515,7 +535,9 @@ mod tests {
     fn answered(desired: &Value, observed: &Value) -> Compared {
         let (kind, schema, context, mask) =
             (Kind::from("AWS::X::Y"), Schema::default(), Context::default(), fresh_key());
-        let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask };
+        let strictly = Strictly::default();
+        let facts =
+            Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask, strictly };
         compared((desired, observed), facts, Ask::Everything)
     }
 

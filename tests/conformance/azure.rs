@@ -4,7 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
-use driftwarden_core::compare::{Comparison, Context, Facts, MaskKey, compare};
+use driftwarden_core::compare::{Comparison, Context, Facts, MaskKey, Strictly, compare};
 use driftwarden_core::resource::{Depth, Kind};
 use driftwarden_core::schema::Schema;
 use serde_json::{Map, Value};
@@ -81,7 +81,14 @@ fn id(resource: &Value) -> String {
 fn compared(declared: &Value, observed: &Value) -> Comparison {
     let kind = Kind::new(declared["type"].as_str().unwrap().to_owned());
     let (schema, context, mask) = (Schema::default(), Context::default(), MaskKey::new([7; 32]));
-    let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask };
+    let facts = Facts {
+        kind: &kind,
+        schema: &schema,
+        context: &context,
+        depth: Depth::Full,
+        mask: &mask,
+        strictly: Strictly::default(),
+    };
     compare(declared, observed, facts)
 }
 

@@ -12,7 +12,7 @@ mod unseen;
 use std::path::{Path, PathBuf};
 
 use driftwarden_core::compare::{
-    Comparison, Context, Facts, Ignore, Knowledge, MaskKey, compare, compare_knowing, writable,
+    Comparison, Context, Facts, Ignore, Knowledge, MaskKey, Strict, Strictly, compare, compare_knowing, writable,
 };
 use driftwarden_core::resource::{Depth, Kind};
 use driftwarden_core::schema::Schema;
@@ -85,14 +85,30 @@ impl Case {
         }
     }
 
+    /// Compares as the daemon does: with the lists that decide about security watched.
+    fn compared_strictly(&self) -> Comparison {
+        let strict = Strict::usual(&self.kind);
+        self.compared_by(&self.observed, Strictly { strict: Some(&strict), ..Strictly::default() }, &Knowledge::WHOLE)
+    }
+
     pub fn compared(&self, observed: &Value) -> Comparison {
-        self.known(observed, &Knowledge::WHOLE)
+        self.compared_by(observed, Strictly::default(), &Knowledge::WHOLE)
     }
 
     fn known(&self, observed: &Value, knowledge: &Knowledge) -> Comparison {
+        self.compared_by(observed, Strictly::default(), knowledge)
+    }
+
+    fn compared_by(&self, observed: &Value, strictly: Strictly<'_>, knowledge: &Knowledge) -> Comparison {
         let mask = MaskKey::new([7; 32]);
-        let facts =
-            Facts { kind: &self.kind, schema: &self.schema, context: &self.context, depth: Depth::Full, mask: &mask };
+        let facts = Facts {
+            kind: &self.kind,
+            schema: &self.schema,
+            context: &self.context,
+            depth: Depth::Full,
+            mask: &mask,
+            strictly,
+        };
         compare_knowing(&self.declared, observed, facts, knowledge)
     }
 }
@@ -214,7 +230,14 @@ fn judge_pair(folder: &Path, entry: &Value, score: &mut Score) {
     let kind = Kind::new(config["kind"].as_str().unwrap_or("Pod").to_owned());
     let (schema, mask) = (Schema::default(), MaskKey::new([7; 32]));
     let context = Context::default();
-    let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask };
+    let facts = Facts {
+        kind: &kind,
+        schema: &schema,
+        context: &context,
+        depth: Depth::Full,
+        mask: &mask,
+        strictly: Strictly::default(),
+    };
     let mut found = compare(&config, &live, facts);
     let predicted = side("predicted_live");
     if !predicted.is_null() {
@@ -302,13 +325,36 @@ fn the_published_score_is_the_measured_one() {
     assert_eq!(std::fs::read_to_string(&path).unwrap_or_default(), score.document(), "docs/accuracy.md is stale");
 }
 
+/// The recordings call an attachment that nobody declared undeclared; watched strictly it is drift, and nothing else is.
+#[test]
+fn a_strict_list_counts_only_what_nobody_declared() {
+    let Some(folder) = recordings() else { return };
+    let mut counted = 0;
+    for case in cases(&folder) {
+        let plain = case.compared(&case.observed).changes;
+        for change in case.compared_strictly().changes.into_iter().filter(|change| !plain.contains(change)) {
+            let known = case.undeclared.iter().chain(&case.drifted);
+            assert!(known.into_iter().any(|path| overlaps(path, &change.path)), "{} {change:?}", case.name);
+            counted += 1;
+        }
+    }
+    assert!(counted >= 2, "the recordings have attachments that nobody declared");
+}
+
 #[test]
 fn no_secret_of_the_recordings_is_shown() {
     let Some(folder) = recordings() else { return };
     for entry in json_of(&folder.join("k8s-diff/secret-masking.json")).as_array().unwrap() {
         let (kind, schema, mask, context) =
             (Kind::from("Secret"), Schema::default(), MaskKey::new([7; 32]), Context::default());
-        let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask };
+        let facts = Facts {
+            kind: &kind,
+            schema: &schema,
+            context: &context,
+            depth: Depth::Full,
+            mask: &mask,
+            strictly: Strictly::default(),
+        };
         let found = compare(&entry["target"], &entry["live"], facts);
         let shown = format!("{found:?}");
         let secrets = ["target", "live"].into_iter().flat_map(|side| {
@@ -335,7 +381,14 @@ fn scalars_are_equal_as_recorded() {
         };
         let (kind, schema, mask, context) =
             (Kind::from("Pod"), Schema::default(), MaskKey::new([7; 32]), Context::default());
-        let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask };
+        let facts = Facts {
+            kind: &kind,
+            schema: &schema,
+            context: &context,
+            depth: Depth::Full,
+            mask: &mask,
+            strictly: Strictly::default(),
+        };
         let found = compare(&at(&entry["a"]), &at(&entry["b"]), facts);
         assert_eq!(json!(found.changes.is_empty()), entry["equal"], "{entry}");
     }
@@ -358,7 +411,14 @@ fn a_fix_writes_what_is_declared_and_leaves_what_is_ignored() {
         ignore.pointers.extend(jq.map(|expression| pointer_of(&expression)));
         let kind = Kind::new(entry["config"]["kind"].as_str().unwrap());
         let (schema, mask, context) = (Schema::default(), MaskKey::new([7; 32]), Context::default());
-        let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask };
+        let facts = Facts {
+            kind: &kind,
+            schema: &schema,
+            context: &context,
+            depth: Depth::Full,
+            mask: &mask,
+            strictly: Strictly::default(),
+        };
         let written = writable(&entry["config"], &entry["live"], &ignore, facts);
         for (path, expected) in entry["expect"].as_object().unwrap() {
             let found = match path.strip_prefix("len:") {

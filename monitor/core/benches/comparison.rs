@@ -12,7 +12,7 @@
 use std::hint::black_box;
 use std::time::Instant;
 
-use driftwarden_core::compare::{Context, Facts, MaskKey, compare};
+use driftwarden_core::compare::{Context, Facts, MaskKey, Strictly, compare};
 use driftwarden_core::resource::{Depth, Kind};
 use driftwarden_core::schema::Schema;
 use serde_json::{Value, json};
@@ -85,7 +85,14 @@ fn main() {
     let mut drifted = observed.clone();
     drifted["MemorySize"] = json!(1024);
     let (kind, context, mask) = (Kind::from("AWS::Lambda::Function"), Context::default(), MaskKey::new([7; 32]));
-    let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask };
+    let facts = Facts {
+        kind: &kind,
+        schema: &schema,
+        context: &context,
+        depth: Depth::Full,
+        mask: &mask,
+        strictly: Strictly::default(),
+    };
     assert!(
         compare(&declared, &observed, facts).changes.is_empty()
             && compare(&declared, &drifted, facts).changes.len() == 1

@@ -1,9 +1,15 @@
 //! Everything Git asks for in one scope, found by name.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use crate::compare::{Order, Strict};
+use crate::ignore::IgnoreRule;
 use crate::resource::{Desired, Gap, GapReason, Kind, Provider, ResourceId};
+use crate::siblings::{Sibling, Siblings, givers_of};
 
 /// Which resources that Git does not declare are reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -25,6 +31,9 @@ pub struct Expected {
     clashes: Vec<Clash>,
     doubts: Vec<String>,
     overlooked: BTreeMap<Kind, BTreeMap<Arc<str>, Option<Arc<str>>>>,
+    terms: BTreeMap<Arc<str>, Terms>,
+    terms_hash: [u8; 16],
+    expired: Vec<Arc<IgnoreRule>>,
 }
 
 /// A declared resource that a look does not look for: that it is not seen says nothing.
@@ -36,6 +45,15 @@ pub struct Overlooked {
     pub name: Arc<str>,
     /// Why, for people; nothing where the look at another scope says so.
     pub why: Option<Arc<str>>,
+}
+
+/// On which terms what one source declares is compared.
+#[derive(Debug, Clone, Default)]
+pub struct Terms {
+    /// Where undeclared values count, later orders over earlier ones.
+    pub strict: Vec<Order>,
+    /// What somebody accepted to differ.
+    pub ignores: Vec<Arc<IgnoreRule>>,
 }
 
 /// One resource that Git declares twice.
@@ -54,6 +72,9 @@ pub struct ExpectedKind {
     by_name: HashMap<Arc<str>, usize>,
     unnamed: usize,
     hash: [u8; 16],
+    siblings: OnceLock<Siblings>,
+    /// What counts although it is not declared, by source.
+    strict: BTreeMap<Arc<str>, Strict>,
 }
 
 impl Expected {
@@ -68,6 +89,7 @@ impl Expected {
             }
         }
         expected.kinds.values_mut().for_each(ExpectedKind::seal);
+        expected.watch();
         expected
     }
 
@@ -109,6 +131,65 @@ impl Expected {
             detail: format!("{} declared in Git and not looked for: {why}", counted(&names)),
         };
         reasons.into_iter().map(gap).collect()
+    }
+
+    /// Compares on these terms, by source. Rules whose time is over at `now` hide nothing.
+    #[must_use]
+    pub fn under(mut self, terms: BTreeMap<Arc<str>, Terms>, now: Timestamp) -> Self {
+        let today = now.to_zoned(TimeZone::UTC).date();
+        self.terms = terms;
+        for terms in self.terms.values_mut() {
+            self.expired.extend(terms.ignores.extract_if(.., |rule| rule.until < today));
+        }
+        // Debug prints every field, and is only compared with what this program printed.
+        blake3::Hasher::new().update(format!("{:?}", self.terms).as_bytes()).finalize_xof().fill(&mut self.terms_hash);
+        self.watch();
+        self
+    }
+
+    /// Finds out what of each kind counts although it is not declared.
+    fn watch(&mut self) {
+        for (kind, expected) in &mut self.kinds {
+            expected.watch(kind, &self.terms);
+        }
+    }
+
+    /// Returns what of a kind counts although it is not declared, where this source declares it.
+    pub fn strict(&self, kind: &Kind, source: &Arc<str>) -> Option<&Strict> {
+        self.kind(kind)?.strict.get(source)
+    }
+
+    /// Returns the ignore rules that are in force for what this source declares.
+    pub fn ignores(&self, source: &Arc<str>) -> &[Arc<IgnoreRule>] {
+        self.terms.get(source).map_or(&[], |terms| &terms.ignores)
+    }
+
+    /// Returns every ignore rule, and whether its time is over.
+    pub fn all_ignores(&self) -> impl Iterator<Item = (&Arc<IgnoreRule>, bool)> {
+        let in_force = self.terms.values().flat_map(|terms| &terms.ignores);
+        in_force.map(|rule| (rule, false)).chain(self.expired.iter().map(|rule| (rule, true)))
+    }
+
+    /// Returns what other declarations put into the resource of a kind that has these names.
+    pub(crate) fn siblings<'n>(&self, kind: &Kind, names: impl Iterator<Item = &'n str>) -> Vec<&Sibling> {
+        let declared = |kind: &Kind| self.kind(kind).map(ExpectedKind::items).unwrap_or_default();
+        self.kind(kind)
+            .map(|expected| expected.siblings.get_or_init(|| Siblings::of(kind, declared)).about(names))
+            .unwrap_or_default()
+    }
+
+    /// Returns a digest of everything by which resources of a kind are judged: what is asked of it, what other
+    /// declarations may put into it, and on which terms.
+    pub fn basis(&self, kind: &Kind) -> [u8; 16] {
+        let mut hasher = blake3::Hasher::new();
+        for kind in std::iter::once(kind.clone()).chain(givers_of(kind)) {
+            hasher.update(&self.kind(&kind).map(ExpectedKind::hash).unwrap_or_default());
+        }
+        hasher.update(&[u8::from(self.reports_unmanaged(kind)), u8::from(self.doubts.is_empty())]);
+        hasher.update(&self.terms_hash);
+        let mut basis = [0; 16];
+        hasher.finalize_xof().fill(&mut basis);
+        basis
     }
 
     /// Returns what Git asks for and nobody could read, for people.
@@ -193,6 +274,17 @@ impl ExpectedKind {
             }
         }
         hasher.finalize_xof().fill(&mut self.hash);
+    }
+
+    fn watch(&mut self, kind: &Kind, terms: &BTreeMap<Arc<str>, Terms>) {
+        self.strict.clear();
+        for item in &self.items {
+            let source = &item.origin.source;
+            if !self.strict.contains_key(source) {
+                let orders = terms.get(source).map_or(&[][..], |terms| &terms.strict);
+                self.strict.insert(Arc::clone(source), Strict::ordered(kind, orders));
+            }
+        }
     }
 
     /// Returns the position of the declaration of that name.

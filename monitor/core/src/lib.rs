@@ -4,8 +4,8 @@
 //! every decision be tested as a table, and what makes the same input give the same bytes on every machine.
 //!
 //! In reading order:
-//! [`resource`] → [`expected`] → [`schema`] → [`normalize`] → [`compare`] → [`rule`] → [`snapshot`] → [`control`] →
-//! [`cause`] → [`finding`] → [`priority`] → [`decide`].
+//! [`resource`] → [`siblings`] → [`expected`] → [`schema`] → [`normalize`] → [`compare`] → [`rule`] → [`ignore`] →
+//! [`snapshot`] → [`control`] → [`cause`] → [`finding`] → [`priority`] → [`decide`].
 
 pub mod cause;
 pub mod compare;
@@ -13,6 +13,7 @@ pub mod control;
 pub mod decide;
 pub mod expected;
 pub mod finding;
+pub mod ignore;
 pub mod matcher;
 pub mod normalize;
 pub mod ownership;
@@ -20,4 +21,5 @@ pub mod priority;
 pub mod resource;
 pub mod rule;
 pub mod schema;
+pub mod siblings;
 pub mod snapshot;

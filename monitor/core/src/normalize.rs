@@ -124,7 +124,7 @@ pub fn names(provider: Provider, kind: &Kind, identifier: &str, attributes: &Val
 }
 
 /// Returns the last part of an ARN, a URL or a path.
-fn tail(name: &str) -> Option<&str> {
+pub(crate) fn tail(name: &str) -> Option<&str> {
     let structured =
         name.starts_with("arn:") || name.contains("://") || name.starts_with('/') || name.starts_with("projects/");
     structured.then(|| name.rsplit(['/', ':']).next()).flatten()

@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::compare::{self, Comparison, Context, Facts, MaskKey};
+use crate::compare::{self, Comparison, Context, Facts, MaskKey, Strictly};
 use crate::control::{Reading, Tallies, Tally};
 use crate::expected::{Clash, Expected};
 use crate::finding::{Cause, DriftKind, Evidence, Finding, Severity, Sighting, Subject};
+use crate::ignore::{Case, Hidden, Ignored};
 use crate::normalize;
 use crate::ownership;
 use crate::priority::drift_severity;
@@ -24,6 +25,8 @@ use crate::schema::{Schema, Schemas};
 pub struct Snapshot {
     shelves: HashMap<Kind, Shelf>,
     looks: u32,
+    /// How many complete looks in a row hid nothing by a rule, by source and name.
+    idle: BTreeMap<(Arc<str>, Arc<str>), u32>,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +66,18 @@ impl Snapshot {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Counts how long each ignore rule has hidden nothing. A look that did not see everything proves nothing.
+    fn note_idle(&mut self, sights: &mut Sights) {
+        let is_complete = sights.is_complete();
+        let before = std::mem::take(&mut self.idle);
+        for ignored in &mut sights.ignored {
+            let key = (Arc::clone(&ignored.rule.source), Arc::clone(&ignored.rule.name));
+            let idle = before.get(&key).copied().unwrap_or(0);
+            ignored.idle = if ignored.hits > 0 { 0 } else { idle.saturating_add(u32::from(is_complete)) };
+            self.idle.insert(key, ignored.idle);
+        }
+    }
 }
 
 /// What was found out about one resource, where there is anything to say.
@@ -71,8 +86,12 @@ struct Assessment {
     labels: Labels,
     is_unmanaged: bool,
     comparison: Comparison,
-    verdicts: Vec<(Arc<str>, Severity, Verdict)>,
+    verdicts: Vec<Judged>,
+    hidden: Vec<Hidden>,
 }
+
+/// A rule, how bad it is to break it, and what it says.
+type Judged = (Arc<str>, Severity, Verdict);
 
 impl Assessment {
     fn is_silent(&self) -> bool {
@@ -80,6 +99,7 @@ impl Assessment {
             && self.comparison.changes.is_empty()
             && self.comparison.unknown.is_empty()
             && self.verdicts.is_empty()
+            && self.hidden.is_empty()
     }
 }
 
@@ -119,8 +139,7 @@ impl Lens<'_> {
         let mut hasher = blake3::Hasher::new();
         hasher.update(&normalize::VERSION.to_le_bytes());
         hasher.update(&self.rules.hash());
-        hasher.update(&self.expected.kind(kind).map(crate::expected::ExpectedKind::hash).unwrap_or_default());
-        hasher.update(&[u8::from(self.expected.reports_unmanaged(kind))]);
+        hasher.update(&self.expected.basis(kind));
         hasher.update(&self.schemas.of(kind).hash());
         let mut basis = [0; 16];
         hasher.finalize_xof().fill(&mut basis);
@@ -142,13 +161,14 @@ impl Lens<'_> {
         let declared = self.find(kind, item.name, &names);
         let desired = declared.and_then(|at| self.expected.kind(kind)?.item(at));
         let is_unmanaged = desired.is_none() && !is_owned && self.expected.reports_unmanaged(kind);
-        let assessment = Assessment {
-            is_unmanaged,
-            comparison: desired.map(|desired| self.compare(desired, &resource, schema)).unwrap_or_default(),
-            verdicts: self.verdicts(&resource, desired),
-            labels: merged(resource.labels, desired),
-        };
-        Ok(Shown { declared, assessment })
+        let verdicts = self.verdicts(&resource, desired);
+        let judged = desired.map(|desired| {
+            let found = self.compare(desired, (&resource, &names), schema);
+            self.accept(desired, &resource, (found, &verdicts))
+        });
+        let (comparison, hidden) = judged.unwrap_or_default();
+        let labels = merged(resource.labels, desired);
+        Ok(Shown { declared, assessment: Assessment { labels, is_unmanaged, comparison, verdicts, hidden } })
     }
 
     fn find(&self, kind: &Kind, name: &str, others: &[String]) -> Option<usize> {
@@ -156,22 +176,46 @@ impl Lens<'_> {
         expected.find(name).or_else(|| others.iter().find_map(|name| expected.find(name)))
     }
 
-    fn compare(&self, desired: &Desired, resource: &Resource, schema: &Schema) -> Comparison {
+    fn compare(&self, desired: &Desired, (resource, names): (&Resource, &[String]), schema: &Schema) -> Comparison {
         let context = Context {
             account: self.scope.account.to_string(),
             region: self.scope.region.to_string(),
             id: resource.id.name.to_string(),
             related: Value::Null,
         };
-        let facts =
-            Facts { kind: &resource.id.kind, schema, context: &context, depth: resource.depth, mask: self.mask };
+        let kind = &resource.id.kind;
+        let names = names.iter().map(String::as_str).chain([&*resource.id.name]);
+        let strictly = Strictly {
+            strict: self.expected.strict(kind, &desired.origin.source),
+            siblings: &self.expected.siblings(kind, names),
+            is_doubted: !self.expected.doubts().is_empty(),
+        };
+        let facts = Facts { kind, schema, context: &context, depth: resource.depth, mask: self.mask, strictly };
         let mut comparison = compare::compare(&desired.attributes, &resource.attributes, facts);
         // Undeclared values are shown on request; remembering them for a million resources would cost a heap.
         comparison.undeclared = Vec::new();
         comparison
     }
 
-    fn verdicts(&self, resource: &Resource, desired: Option<&Desired>) -> Vec<(Arc<str>, Severity, Verdict)> {
+    /// Takes out of what was found what somebody accepted.
+    fn accept(
+        &self,
+        desired: &Desired,
+        resource: &Resource,
+        (mut found, verdicts): (Comparison, &[Judged]),
+    ) -> (Comparison, Vec<Hidden>) {
+        let ignores = self.expected.ignores(&desired.origin.source);
+        if ignores.is_empty() || found.changes.is_empty() {
+            return (found, Vec::new());
+        }
+        let fails =
+            |rule: &&Rule| verdicts.iter().any(|(id, _, said)| *id == rule.id && matches!(said, Verdict::Fail(_)));
+        let broken = self.rules.of(&resource.id.kind).map(|rule| &**rule).filter(fails).collect();
+        let hidden = Case { desired, resource, broken }.hide(ignores, &mut found);
+        (found, hidden)
+    }
+
+    fn verdicts(&self, resource: &Resource, desired: Option<&Desired>) -> Vec<Judged> {
         let judge = |rule: &Arc<Rule>| (Arc::clone(&rule.id), rule.severity, rule::evaluate(rule, resource, desired));
         self.rules.of(&resource.id.kind).map(judge).filter(|(_, _, verdict)| *verdict != Verdict::Pass).collect()
     }
@@ -195,10 +239,12 @@ impl Lens<'_> {
     /// Returns whether nothing in the text of a resource differs from what a declaration asks for.
     pub fn is_as(&self, desired: &Desired, id: &ResourceId, text: &str) -> bool {
         let Ok(mut attributes) = serde_json::from_str(text) else { return false };
+        let names = normalize::names(self.scope.provider, &id.kind, &id.name, &attributes);
         normalize::normalize(self.scope.provider, &id.kind, &mut attributes);
         let labels = normalize::labels(self.scope.provider, &attributes);
         let resource = Resource { id: id.clone(), labels, attributes, depth: Depth::Full };
-        self.compare(desired, &resource, self.schemas.of(&id.kind)).changes.is_empty()
+        let found = self.compare(desired, (&resource, &names), self.schemas.of(&id.kind));
+        self.accept(desired, &resource, (found, &[])).0.changes.is_empty()
     }
 
     /// Adds the evidence that an assessment holds.
@@ -358,6 +404,12 @@ impl<'a> Look<'a> {
         let mut sights = Sights {
             is_desired_known: self.lens.expected.doubts().is_empty(),
             is_blind: self.gaps.iter().any(|gap| gap.kind.is_none()),
+            ignored: self
+                .lens
+                .expected
+                .all_ignores()
+                .map(|(rule, is_expired)| Ignored::new(rule, is_expired))
+                .collect(),
             ..Sights::default()
         };
         let incomplete: BTreeSet<Kind> = self.gaps.iter().filter_map(|gap| gap.kind.clone()).collect();
@@ -386,6 +438,7 @@ impl<'a> Look<'a> {
         sights.gaps = self.gaps;
         // Last, for these are gaps of single resources: all others of their kinds were looked at.
         sights.gaps.extend(self.lens.expected.overlooked());
+        self.snapshot.note_idle(&mut sights);
         sights
     }
 
@@ -464,6 +517,9 @@ impl<'a> Look<'a> {
             self.lens.testify(&id, assessment, desired, &mut sights.evidence);
             note_verdicts(assessment, &mut sights.tallies);
             note_unknown(&id, assessment, &mut sights.unknown);
+            for hidden in &assessment.hidden {
+                sights.ignored.iter_mut().for_each(|ignored| ignored.count(hidden));
+            }
         }
     }
 }
@@ -603,6 +659,8 @@ pub struct Sights {
     pub without_schema: BTreeSet<Kind>,
     /// What each rule said.
     pub tallies: Tallies,
+    /// What each ignore rule hid.
+    pub ignored: Vec<Ignored>,
     is_blind: bool,
     is_desired_known: bool,
     complete: BTreeSet<Kind>,

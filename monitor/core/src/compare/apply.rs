@@ -21,7 +21,18 @@ pub fn apply(changes: &[Change], desired: &Value, observed: &Value) -> Value {
             None => {}
         }
     }
+    sweep(changes, &mut mended);
     mended
+}
+
+/// Takes the places of items out of the lists that they were taken out of.
+fn sweep(changes: &[Change], mended: &mut Value) {
+    for change in changes.iter().filter(|change| change.op == ChangeOp::Added) {
+        let list = change.path.rsplit_once('/').and_then(|(list, _)| mended.pointer_mut(list));
+        if let Some(Value::Array(items)) = list {
+            items.retain(|item| !item.is_null());
+        }
+    }
 }
 
 /// Returns the way to a value up to the first list on it, and what is declared there.
@@ -64,8 +75,15 @@ fn take(mended: &mut Value, steps: &[String]) {
         let Some(next) = next else { return };
         at = next;
     }
-    if let Value::Object(map) = at {
-        map.remove(last);
+    match at {
+        Value::Object(map) => drop(map.remove(last)),
+        // Its place stays until all are taken out, so that the others keep their numbers.
+        Value::Array(items) => {
+            if let Some(item) = last.parse::<usize>().ok().and_then(|index| items.get_mut(index)) {
+                *item = Value::Null;
+            }
+        }
+        _ => {}
     }
 }
 

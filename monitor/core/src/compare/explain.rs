@@ -7,6 +7,11 @@ use serde_json::Value;
 use super::walk::{Place, Walk, pointer};
 use super::{ChangeOp, table};
 
+pub(super) const READ_ONLY: &str = "read-only: only the provider sets it";
+pub(super) const NOTHING: &str = "says nothing, as its absence does";
+pub(super) const DEFAULT: &str = "default value";
+pub(super) const BOOKKEEPING: &str = "the server's own bookkeeping";
+
 /// Two sides that differ in writing and not in meaning, or something that was read and does not count.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fold {
@@ -81,7 +86,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use super::super::{Context, Facts, MaskKey, compare, explain};
+    use super::super::{Context, Facts, MaskKey, Strictly, compare, explain};
     use super::*;
     use crate::resource::{Depth, Kind};
     use crate::schema::Schema;
@@ -89,7 +94,9 @@ mod tests {
     fn explained(kind: &str, desired: &Value, observed: &Value) -> (super::super::Comparison, Vec<Fold>) {
         let schema = Schema { read_only: vec!["/Arn".to_owned()], ..Schema::default() };
         let (kind, context, mask) = (Kind::from(kind), Context::default(), MaskKey::new([3; 32]));
-        let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask };
+        let strictly = Strictly::default();
+        let facts =
+            Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask, strictly };
         let answer = explain(desired, observed, facts);
         assert_eq!(answer.0, compare(desired, observed, facts), "to listen must change nothing");
         answer

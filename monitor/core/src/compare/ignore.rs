@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use super::{ChangeOp, Comparison};
+use super::{Change, ChangeOp, Comparison};
 use crate::schema::unescaped;
 
 /// The attributes that an ignore rule names.
@@ -18,15 +18,14 @@ pub struct Ignore {
 }
 
 impl Ignore {
-    /// Takes what the rule hides out of `found`, and returns how many changes that were.
-    pub fn take(&self, found: &mut Comparison, desired: &Value, observed: &Value) -> usize {
-        let before = found.changes.len();
-        found.changes.retain(|change| match change.op {
-            ChangeOp::Added => !self.hides(&change.path, [observed, observed]),
-            ChangeOp::Changed | ChangeOp::Removed => !self.hides(&change.path, [desired, observed]),
-        });
+    /// Takes what the rule hides out of `found`, and returns the changes among it.
+    pub fn take(&self, found: &mut Comparison, desired: &Value, observed: &Value) -> Vec<Change> {
         found.undeclared.retain(|path| !self.hides(path, [observed, observed]));
-        before - found.changes.len()
+        let hidden = found.changes.extract_if(.., |change| match change.op {
+            ChangeOp::Added => self.hides(&change.path, [observed, observed]),
+            ChangeOp::Changed | ChangeOp::Removed => self.hides(&change.path, [desired, observed]),
+        });
+        hidden.collect()
     }
 
     /// Returns whether the value at `path` is ignored; `sides` are the value that the path leads through and what was

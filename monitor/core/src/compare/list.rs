@@ -5,8 +5,9 @@
 
 use serde_json::Value;
 
-use super::walk::{DEFAULT, Place, Step, Walk, is_unresolved};
-use super::{ChangeOp, Class, Flavor, kubernetes, undeclared};
+use super::explain::DEFAULT;
+use super::walk::{Place, Step, Walk, holds_unresolved};
+use super::{ChangeOp, Class, Flavor, kubernetes, strict, undeclared};
 use crate::schema::mark;
 
 /// Lists whose order means something although every item could stand alone: what runs, what is tried first.
@@ -247,15 +248,6 @@ enum Pass {
     Any,
 }
 
-/// Returns whether a declared item could match too much, because part of it is not known.
-fn holds_unresolved(item: &Value) -> bool {
-    match item {
-        Value::Object(map) => is_unresolved(item) || map.values().any(holds_unresolved),
-        Value::Array(items) => items.iter().any(holds_unresolved),
-        _ => false,
-    }
-}
-
 /// Returns the item that belongs to a declared one.
 fn find<'a>(
     walk: &mut Walk<'a>,
@@ -314,6 +306,12 @@ fn leftover<'a>(
             !repeated && desired.get(*index).is_some_and(|item| !walk.is_void(item, place))
         })
         .collect();
+    let left: Vec<usize> = left
+        .into_iter()
+        .filter(|index| observed.get(*index).is_some_and(|item| !is_elsewhere(walk, *index, item, place)))
+        .collect();
+    let is_strict = place.marks & mark::STRICT != 0 && !walk.probes();
+    let left = if is_strict { strict::counting(walk, left, observed, place) } else { left };
     if let (&[index], &[other]) = (lost.as_slice(), left.as_slice())
         && let (Some(item @ Value::Object(_)), Some(found @ Value::Object(_))) =
             (desired.get(index), observed.get(other))
@@ -322,10 +320,9 @@ fn leftover<'a>(
     {
         return walk.below(Step::Item(index), |walk| walk.value(item, found, place));
     }
-    let left: Vec<usize> = left
-        .into_iter()
-        .filter(|index| observed.get(*index).is_some_and(|item| !is_elsewhere(walk, *index, item, place)))
-        .collect();
+    if is_strict && lost.is_empty() {
+        return each_added(walk, &left, observed, place);
+    }
     let open = is_open(walk, observed, (at, keys));
     if !lost.is_empty() || (!open && !left.is_empty()) {
         if lost.is_empty() && desired.is_empty() && walk.is_default(both.1, at) {
@@ -333,14 +330,22 @@ fn leftover<'a>(
         }
         walk.report_because(ChangeOp::Changed, both, at, reason(lost.len(), left.len()));
     }
-    if open {
-        let worth = left
-            .iter()
-            .filter_map(|index| observed.get(*index))
-            .any(|item| undeclared::is_item_worth_listing(walk, item, at));
-        if worth {
+    if open && !is_strict {
+        let worth =
+            |index: &usize| observed.get(*index).is_some_and(|item| undeclared::is_item_worth_listing(walk, item, at));
+        let worth: Vec<usize> = left.into_iter().filter(worth).collect();
+        if at.marks & mark::DEEP != 0 && !walk.probes() {
+            each_added(walk, &worth, observed, place);
+        } else if !worth.is_empty() {
             walk.below(Step::Each, |walk| walk.note_undeclared(both.1, at));
         }
+    }
+}
+
+/// Reports items that nobody declared, each by itself.
+fn each_added<'a>(walk: &mut Walk<'a>, added: &[usize], observed: &'a [Value], place: Place) {
+    for (index, item) in added.iter().filter_map(|index| Some((*index, observed.get(*index)?))) {
+        walk.below(Step::Item(index), |walk| strict::added(walk, item, place));
     }
 }
 

@@ -15,6 +15,7 @@ mod quantity;
 mod remedy;
 mod scalar;
 pub(crate) mod sensitive;
+mod strict;
 mod table;
 mod text;
 mod undeclared;
@@ -34,6 +35,7 @@ pub use ignore::Ignore;
 pub use knowledge::{Class, Knowledge, Part};
 pub use remedy::{Patch, patch, writable};
 pub use sensitive::masked;
+pub use strict::{Order, Strict, Strictly, Watch};
 pub use table::Fact;
 
 /// What the world says about a resource besides its own attributes.
@@ -62,6 +64,8 @@ pub struct Facts<'a> {
     pub depth: Depth,
     /// Key of the digests that stand for sensitive values.
     pub mask: &'a MaskKey,
+    /// What counts although Git does not declare it.
+    pub strictly: Strictly<'a>,
 }
 
 /// Key under which sensitive values are digested: the same secret looks the same, different ones look different, and

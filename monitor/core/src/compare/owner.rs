@@ -184,7 +184,14 @@ mod tests {
     fn compared(kind: &str, desired: &Value, observed: &Value) -> String {
         let (kind, schema, context, mask) =
             (Kind::from(kind), Schema::default(), Context::default(), MaskKey::new([1; 32]));
-        let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask };
+        let facts = Facts {
+            kind: &kind,
+            schema: &schema,
+            context: &context,
+            depth: Depth::Full,
+            mask: &mask,
+            strictly: crate::compare::Strictly::default(),
+        };
         let changes = compare(desired, observed, facts).changes;
         let line = |change: &Change| format!("{} {}", change.op.as_str(), change.owner.as_deref().unwrap_or("-"));
         changes.iter().map(line).collect::<Vec<_>>().join("; ")

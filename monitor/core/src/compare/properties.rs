@@ -187,7 +187,14 @@ impl Dice {
 fn compared(kind: &str, desired: &Value, observed: &Value) -> Comparison {
     let (kind, context, mask) = (Kind::from(kind), Context::default(), MaskKey::new([1; 32]));
     let schema = Schema { unordered: vec!["/Set".to_owned()], ..Schema::default() };
-    let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask };
+    let facts = Facts {
+        kind: &kind,
+        schema: &schema,
+        context: &context,
+        depth: Depth::Full,
+        mask: &mask,
+        strictly: Strictly::default(),
+    };
     compare(desired, observed, facts)
 }
 

@@ -242,7 +242,14 @@ mod tests {
     fn check(kind: &str, (desired, observed): (&Value, &Value), ignored: &[&str], said: &[&str]) {
         let (kind, schema, context, mask) =
             (Kind::from(kind), Schema::default(), Context::default(), MaskKey::new([1; 32]));
-        let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask };
+        let facts = Facts {
+            kind: &kind,
+            schema: &schema,
+            context: &context,
+            depth: Depth::Full,
+            mask: &mask,
+            strictly: crate::compare::Strictly::default(),
+        };
         let ignore =
             Ignore { pointers: ignored.iter().map(|pointer| (*pointer).to_owned()).collect(), ..Ignore::default() };
         let mut found = compare(desired, observed, facts);

@@ -9,7 +9,14 @@ use super::*;
 fn compared(kind: &str, desired: &Value, observed: &Value) -> Comparison {
     let (kind, schema, context, mask) =
         (Kind::from(kind), Schema::default(), Context::default(), MaskKey::new([1; 32]));
-    let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask };
+    let facts = Facts {
+        kind: &kind,
+        schema: &schema,
+        context: &context,
+        depth: Depth::Full,
+        mask: &mask,
+        strictly: Strictly::default(),
+    };
     compare(desired, observed, facts)
 }
 
@@ -211,7 +218,14 @@ fn what_is_only_said_once_is_not_missing() {
 fn what_was_only_listed_is_not_missing() {
     let (kind, schema, context, mask) =
         (Kind::from("AWS::S3::Bucket"), Schema::default(), Context::default(), MaskKey::new([1; 32]));
-    let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Listed, mask: &mask };
+    let facts = Facts {
+        kind: &kind,
+        schema: &schema,
+        context: &context,
+        depth: Depth::Listed,
+        mask: &mask,
+        strictly: Strictly::default(),
+    };
     let found = compare(&json!({"A": 1, "B": {"C": 2}, "D": 3}), &json!({"D": 4}), facts);
     assert_eq!(found.changes.len(), 1);
     assert_eq!(

@@ -5,7 +5,8 @@
 
 use serde_json::Value;
 
-use super::walk::{BOOKKEEPING, DEFAULT, NOTHING, Place, READ_ONLY, Walk};
+use super::explain::{BOOKKEEPING, DEFAULT, NOTHING, READ_ONLY};
+use super::walk::{Place, Walk};
 use super::{Flavor, kubernetes, list, unsaid};
 use crate::schema::mark;
 

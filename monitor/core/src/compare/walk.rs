@@ -7,10 +7,10 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
-use super::explain::{self, Fold};
+use super::explain::{self, BOOKKEEPING, DEFAULT, Fold, NOTHING, READ_ONLY};
 use super::{
     Change, ChangeOp, Class, Comparison, Facts, Flavor, Knowledge, Unknown, kubernetes, list, owner, policy, scalar,
-    sensitive, table, undeclared,
+    sensitive, strict, table, undeclared,
 };
 use crate::resource::Depth;
 use crate::schema::{Spot, Tree, mark};
@@ -28,6 +28,7 @@ pub(super) enum Step<'a> {
 pub(super) struct Place {
     pub(super) schema: Spot,
     pub(super) table: Spot,
+    pub(super) strict: Spot,
     pub(super) marks: u32,
     /// Inside a policy document, where what is not declared is granted or denied all the same.
     pub(super) whole: bool,
@@ -41,10 +42,11 @@ const INHERITED: u32 = mark::READ_ONLY
     | mark::FREE_FORM
     | mark::CASELESS
     | mark::ATOMIC
-    | mark::UNSTATED;
+    | mark::UNSTATED
+    | mark::DEEP;
 
 /// A declared object and the observed one beside it.
-type Pair<'a> = (&'a Map<String, Value>, &'a Map<String, Value>);
+pub(super) type Pair<'a> = (&'a Map<String, Value>, &'a Map<String, Value>);
 
 pub(super) struct Walk<'a> {
     pub(super) facts: Facts<'a>,
@@ -52,6 +54,7 @@ pub(super) struct Walk<'a> {
     pub(super) knowledge: &'a Knowledge,
     schema: &'a Tree,
     table: &'a Tree,
+    strict: &'a Tree,
     pub(super) path: Vec<Step<'a>>,
     /// The objects on the way here, declared and observed.
     owners: Vec<Pair<'a>>,
@@ -72,6 +75,7 @@ impl<'a> Walk<'a> {
             knowledge,
             schema: facts.schema.tree(),
             table: knowledge.table(facts.kind.as_str()),
+            strict: facts.strictly.tree(),
             path: Vec::with_capacity(16),
             owners: Vec::with_capacity(16),
             probing: 0,
@@ -118,20 +122,26 @@ impl<'a> Walk<'a> {
     }
 
     pub(super) fn root(&self) -> Place {
-        self.placed(self.schema.root(), self.table.root(), Place::default())
+        self.placed([self.schema.root(), self.table.root(), self.strict.root()], Place::default())
     }
 
-    fn placed(&self, schema: Spot, table: Spot, above: Place) -> Place {
-        let marks = self.schema.marks(schema) | self.table.marks(table) | (above.marks & INHERITED);
-        Place { schema, table, marks, whole: above.whole }
+    fn placed(&self, [schema, table, strict]: [Spot; 3], above: Place) -> Place {
+        let mut marks =
+            self.schema.marks(schema) | self.table.marks(table) | self.strict.marks(strict) | (above.marks & INHERITED);
+        if marks & mark::LAX != 0 {
+            marks &= !(mark::STRICT | mark::DEEP);
+        }
+        Place { schema, table, strict, marks, whole: above.whole }
     }
 
     pub(super) fn named(&self, at: Place, name: &str) -> Place {
-        self.placed(self.schema.named(at.schema, name), self.table.named(at.table, name), at)
+        let spots =
+            [self.schema.named(at.schema, name), self.table.named(at.table, name), self.strict.named(at.strict, name)];
+        self.placed(spots, at)
     }
 
     pub(super) fn item(&self, at: Place) -> Place {
-        self.placed(self.schema.item(at.schema), self.table.item(at.table), at)
+        self.placed([self.schema.item(at.schema), self.table.item(at.table), self.strict.item(at.strict)], at)
     }
 
     /// Returns whether the provider's schema speaks of the place at hand: what it does not mention there is not so.
@@ -352,10 +362,30 @@ impl<'a> Walk<'a> {
             return;
         }
         let place = self.named(at, name);
-        self.below(Step::Name(name), |walk| match undeclared::silence(walk, value, place) {
-            Some(why) => walk.fold(why, (&Value::Null, value), place),
-            None => walk.note_undeclared(value, place),
+        self.below(Step::Name(name), |walk| {
+            if !strict::undeclared(walk, value, place) {
+                walk.undeclared(value, place);
+            }
         });
+    }
+
+    /// Notes that nobody declares a value, if anybody need hear of it.
+    fn undeclared(&mut self, value: &'a Value, at: Place) {
+        match undeclared::silence(self, value, at) {
+            Some(why) => self.fold(why, (&Value::Null, value), at),
+            None if at.marks & mark::DEEP != 0 => strict::added(self, value, at),
+            None => self.note_undeclared(value, at),
+        }
+    }
+
+    /// Returns the whole of both sides.
+    pub(super) fn roots(&self) -> Option<Pair<'a>> {
+        self.owners.first().copied()
+    }
+
+    /// Returns whether anything is declared under the name at hand.
+    pub(super) fn is_said(&self) -> bool {
+        self.owners.last().is_some_and(|(desired, _)| desired.get(self.name()).is_some_and(|said| !is_empty(said)))
     }
 
     /// Notes that something was read at the place at hand that is not declared.
@@ -556,17 +586,12 @@ impl<'a> Walk<'a> {
                 .is_some_and(|(left, right)| sensitive::names_secret(left) || sensitive::names_secret(right))
     }
 
-    fn unknown(&mut self, reason: &'static str) {
+    pub(super) fn unknown(&mut self, reason: &'static str) {
         if self.probing == 0 {
             self.out.unknown.push(Unknown { path: pointer(&self.path), reason });
         }
     }
 }
-
-pub(super) const READ_ONLY: &str = "read-only: only the provider sets it";
-pub(super) const NOTHING: &str = "says nothing, as its absence does";
-pub(super) const DEFAULT: &str = "default value";
-pub(super) const BOOKKEEPING: &str = "the server's own bookkeeping";
 
 /// Comparison operators of services that renamed them, old and new.
 const OPERATORS: [(&str, &str); 6] = [
@@ -588,6 +613,15 @@ pub(super) fn is_unresolved(value: &Value) -> bool {
     match value {
         Value::Object(map) => map.len() == 1 && map.get("$unknown") == Some(&Value::Bool(true)),
         Value::String(text) => text.starts_with("{{resolve:") || text.starts_with("resolve:ssm:"),
+        _ => false,
+    }
+}
+
+/// Returns whether a declared value could match too much, because part of it is not known.
+pub(super) fn holds_unresolved(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => is_unresolved(value) || map.values().any(holds_unresolved),
+        Value::Array(items) => items.iter().any(holds_unresolved),
         _ => false,
     }
 }

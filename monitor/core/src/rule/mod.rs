@@ -280,7 +280,7 @@ fn check_id(id: &str) -> Result<(), CompileError> {
 }
 
 /// Returns whether `pattern`, in which `*` stands for any characters, fits all of `text`.
-fn fits(pattern: &str, text: &str) -> bool {
+pub(crate) fn fits(pattern: &str, text: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(first) else { return false };
     let mut parts = rest.split('*').peekable();

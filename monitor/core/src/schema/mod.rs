@@ -229,6 +229,12 @@ pub(crate) mod mark {
     pub(crate) const ENCODED: u32 = 1 << 18;
     /// The provider says nothing of what is inside.
     pub(crate) const UNSTATED: u32 = 1 << 19;
+    /// Counts although it is not declared.
+    pub(crate) const STRICT: u32 = 1 << 29;
+    /// Counts, with everything below, as far as somebody may have set it.
+    pub(crate) const DEEP: u32 = 1 << 30;
+    /// Does not count, whatever is said above.
+    pub(crate) const LAX: u32 = 1 << 31;
 }
 
 /// Pointer patterns as a tree: one step down per attribute name, no text is parsed while comparing.

@@ -371,9 +371,10 @@ async fn tell_telemetry(pass: &Pass<'_>, report: &Report, store: &dyn Store) -> 
         resolved: count(Transition::Resolved),
     });
     let last_success = last_success(pass, store).await?;
-    let Sights { managed, resources, gaps, tallies, .. } = &report.sights;
-    let (gaps, tallies) = (gaps.clone(), tallies.clone());
-    let state = ScopeState { managed: *managed, resources: *resources, gaps, last_success, findings, tallies };
+    let Sights { managed, resources, gaps, tallies, ignored, .. } = &report.sights;
+    let (managed, resources) = (*managed, *resources);
+    let (gaps, tallies, ignored) = (gaps.clone(), tallies.clone(), ignored.clone());
+    let state = ScopeState { managed, resources, gaps, last_success, findings, tallies, ignored };
     METRICS.set_scope(pass.scope, state);
     Ok(())
 }

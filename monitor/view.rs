@@ -2,8 +2,11 @@
 //!
 //! Core types are not `Serialize`, so that the model can change while this stays. The store keeps its own form.
 
+use std::collections::BTreeMap;
+
 use driftwarden_core::compare::Change;
 use driftwarden_core::finding::{Actor, Finding};
+use driftwarden_core::ignore::Ignored;
 use driftwarden_core::resource::{Labels, Origin, ResourceId};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -192,5 +195,58 @@ fn desired(origin: &Origin) -> DesiredView {
         line: origin.line,
         commit: origin.touched.as_ref().map(|touched| touched.commit.to_string()),
         author: origin.touched.as_ref().map(|touched| touched.author.to_string()),
+    }
+}
+
+/// An ignore rule, and what it hid in the last look at each scope.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct IgnoredView {
+    /// Name of the rule.
+    pub rule: String,
+    /// Name of the configured source that it stands in.
+    pub source: String,
+    /// Who answers for it.
+    pub owner: String,
+    /// Why.
+    pub reason: String,
+    /// The last day on which it hides anything.
+    pub until: String,
+    /// How many changes it hid.
+    pub hits: usize,
+    /// Whether its time is over, so that it hides nothing any more.
+    pub expired: bool,
+    /// Whether it has hidden nothing for long.
+    pub stale: bool,
+    /// Path in the repository.
+    pub file: String,
+    /// Line, from 1.
+    pub line: u32,
+}
+
+/// Returns each rule once, with what it hid in all scopes. It is stale when it is so in every one of them.
+pub fn ignored<'a>(seen: impl Iterator<Item = &'a Ignored>, stale_after: u32) -> Vec<IgnoredView> {
+    let mut views = BTreeMap::<(&str, &str), IgnoredView>::new();
+    for ignored in seen {
+        let view = views.entry((&ignored.rule.source, &ignored.rule.name)).or_insert_with(|| ignored_nothing(ignored));
+        view.hits += ignored.hits;
+        view.expired |= ignored.is_expired;
+        view.stale &= ignored.is_stale(stale_after);
+    }
+    views.into_values().collect()
+}
+
+fn ignored_nothing(ignored: &Ignored) -> IgnoredView {
+    let rule = &ignored.rule;
+    IgnoredView {
+        rule: rule.name.to_string(),
+        source: rule.source.to_string(),
+        owner: rule.owner.clone(),
+        reason: rule.reason.clone(),
+        until: rule.until.to_string(),
+        hits: 0,
+        expired: false,
+        stale: true,
+        file: rule.file.to_string(),
+        line: rule.line,
     }
 }

@@ -14,6 +14,7 @@
 )]
 #![expect(unreachable_pub, reason = "nobody uses a test binary as a library")]
 
+mod accepted;
 mod alerts;
 mod broken_answers;
 mod clouds;

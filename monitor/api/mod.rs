@@ -6,6 +6,7 @@
 pub mod auth;
 pub mod error;
 pub mod findings;
+pub mod ignores;
 pub mod scans;
 pub mod server;
 
@@ -62,6 +63,7 @@ fn described() -> OpenApiRouter<Api> {
     OpenApiRouter::with_openapi(document)
         .routes(routes!(findings::list))
         .routes(routes!(findings::show))
+        .routes(routes!(ignores::list))
         .routes(routes!(scans::scopes))
         .routes(routes!(scans::scans))
 }

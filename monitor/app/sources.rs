@@ -1,12 +1,13 @@
 //! Desired state in force: the last good revision of each source, and how a new one comes in.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow, bail};
 use arc_swap::ArcSwapOption;
 use async_trait::async_trait;
-use driftwarden_core::expected::{Expected, Overlooked, Unmanaged};
+use driftwarden_core::expected::{Expected, Overlooked, Terms, Unmanaged};
 use driftwarden_core::finding::Evidence;
 use driftwarden_core::resource::{Desired, Kind, Origin, ResourceId, Scope, Touched};
 use jiff::Timestamp;
@@ -20,6 +21,7 @@ use crate::desired::place::{Extent, Places};
 use crate::desired::set::{Declared, DesiredSet, Guarded, StackReader, guard};
 use crate::desired::{self, DesiredError, Reach, Source};
 use crate::scan::{History, Past};
+use crate::schedule;
 use crate::store::Revision;
 use crate::telemetry::emit;
 use crate::telemetry::events::{DesiredFetched, DesiredRefused};
@@ -191,6 +193,7 @@ pub(super) async fn asked(said: &[Said], scope: &Scope, collector: &dyn Collecto
     let mut revisions = Vec::new();
     let mut unmanaged = None;
     let mut unknown = Vec::new();
+    let mut terms = BTreeMap::new();
     for Said { source, set, places } in said {
         let name = &source.config().name;
         let Some(set) = set else {
@@ -204,11 +207,13 @@ pub(super) async fn asked(said: &[Said], scope: &Scope, collector: &dyn Collecto
         asked.overlooked.extend(declared.overlooked);
         asked.overlooked.extend(declared.resources.iter().filter_map(|desired| left_out(desired, collector)));
         asked.resources.extend(declared.resources);
+        let of_source = Terms { strict: source.config().orders(), ignores: set.ignores.clone() };
+        terms.insert(Arc::clone(name), of_source);
         unmanaged = unmanaged.max(Some(source.config().unmanaged.into()));
         revisions.push(Revision { source: name.to_string(), revision: set.revision.to_string() });
     }
     let expected = Expected::new(asked.resources, unmanaged).doubting(unknown).overlooking(asked.overlooked);
-    Asked { expected: Arc::new(expected), revisions }
+    Asked { expected: Arc::new(expected.under(terms, schedule::now())), revisions }
 }
 
 /// Returns what is declared and not looked at because the cloud is configured so.

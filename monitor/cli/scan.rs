@@ -15,7 +15,7 @@ use super::table::{self, Row};
 use crate::app::{self, OnePass};
 use crate::config::{Config, DEFAULT_PATH};
 use crate::schedule;
-use crate::view::FindingView;
+use crate::view::{self, FindingView, IgnoredView};
 
 /// What `scan` is told on the command line.
 #[derive(Debug, ClapArgs)]
@@ -53,6 +53,7 @@ struct ScanView {
     scopes: Vec<ScopeView>,
     revisions: Vec<Revision>,
     findings: Vec<FindingView>,
+    ignored: Vec<IgnoredView>,
 }
 
 #[derive(Debug, Serialize)]
@@ -156,7 +157,13 @@ fn view(passes: &[OnePass], findings: &[&Finding], (started_at, now): (Timestamp
         scopes: passes.iter().map(scope).collect(),
         revisions,
         findings: findings.iter().map(|finding| FindingView::from(*finding)).collect(),
+        ignored: ignored(passes),
     }
+}
+
+/// Returns what ignore rules hid. One complete look that hid nothing by a rule is all that a scan can say of it.
+fn ignored(passes: &[OnePass]) -> Vec<IgnoredView> {
+    view::ignored(passes.iter().flat_map(|pass| &pass.report.sights.ignored), 1)
 }
 
 fn scope(pass: &OnePass) -> ScopeView {
@@ -176,6 +183,17 @@ fn scope(pass: &OnePass) -> ScopeView {
     }
 }
 
+fn ignored_line(ignored: &IgnoredView) -> String {
+    let IgnoredView { rule, owner, until, hits, expired, stale, file, line, .. } = ignored;
+    let what = match (expired, stale) {
+        (true, _) => "EXPIRED: it hides nothing any more".to_owned(),
+        (false, true) => "hid nothing".to_owned(),
+        (false, false) if *hits == 1 => "hid 1 change".to_owned(),
+        (false, false) => format!("hid {hits} changes"),
+    };
+    format!("ignore rule {rule} ({owner}, until {until}, {file}:{line}): {what}")
+}
+
 fn print(passes: &[OnePass], findings: &[&Finding], now: Timestamp) -> anyhow::Result<()> {
     let mut out = anstream::stdout().lock();
     if !findings.is_empty() {
@@ -191,6 +209,9 @@ fn print(passes: &[OnePass], findings: &[&Finding], now: Timestamp) -> anyhow::R
         for Gap { kind, reason, detail } in gaps {
             writeln!(out, "  gap: {kind}: {reason}: {detail}")?;
         }
+    }
+    for ignored in ignored(passes) {
+        writeln!(out, "{}", ignored_line(&ignored))?;
     }
     let is_complete = passes.iter().all(|pass| pass.report.sights.is_complete());
     let verdict = match (findings.len(), is_complete) {

@@ -5,13 +5,14 @@
 
 use std::sync::Arc;
 
+use driftwarden_core::ignore::IgnoreRule;
 use driftwarden_core::resource::{Desired, Kind, Origin, ResourceId};
 use serde_json::{Value, json};
 
 use crate::desired::cloudformation::Template;
 use crate::desired::kubernetes::{self, Object, Refusal};
 use crate::desired::yaml::{self, Document, Flaw, Place};
-use crate::desired::{DesiredError, Skipped, cloudformation, manifest};
+use crate::desired::{DesiredError, Skipped, cloudformation, ignore, manifest};
 
 /// Everything that one file declares.
 #[derive(Debug, Default)]
@@ -24,6 +25,8 @@ pub struct File {
     pub objects: Vec<Object>,
     /// CloudFormation templates.
     pub templates: Vec<Template>,
+    /// Ignore rules.
+    pub ignores: Vec<IgnoreRule>,
     /// Documents that declare nothing.
     pub skipped: Vec<Skipped>,
     /// What a kustomization says, if the file is one.
@@ -178,6 +181,10 @@ fn read_document(file: &mut File, path: &Arc<str>, document: Document) -> Result
 fn read_manifest(file: &mut File, path: &Arc<str>, value: &Value, place: Place) -> Result<(), DesiredError> {
     let origin = Origin { file: Arc::clone(path), line: place.line, ..Origin::default() };
     let flawed = |why| invalid(path, Flaw { place, why, hint: None });
+    if manifest::is_ours(value) && ignore::is_rule(value) {
+        file.ignores.push(ignore::rule(value, (path, place)).map_err(|flaw| invalid(path, flaw))?);
+        return Ok(());
+    }
     if manifest::is_ours(value) {
         let desired = manifest::desired(value).map_err(flawed)?;
         file.plain.push(Desired { origin, ..desired });

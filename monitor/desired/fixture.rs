@@ -105,6 +105,7 @@ impl Fixture {
             unmanaged: Unmanaged::default(),
             stacks: Vec::new(),
             shrink: Shrink::default(),
+            strict: Vec::new(),
         }
     }
 

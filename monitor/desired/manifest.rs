@@ -42,7 +42,7 @@ pub fn desired(value: &Value) -> Result<Desired, String> {
     })
 }
 
-fn known_keys(what: &str, map: Option<&Map<String, Value>>, known: &[&str]) -> Result<(), String> {
+pub(super) fn known_keys(what: &str, map: Option<&Map<String, Value>>, known: &[&str]) -> Result<(), String> {
     let unknown = map.into_iter().flat_map(Map::keys).find(|key| !known.contains(&key.as_str()));
     unknown.map_or(Ok(()), |key| Err(format!("{what} has no `{key}`; it takes {}", known.join(", "))))
 }

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use driftwarden_core::cause::Earlier;
+use driftwarden_core::compare::{Order, Watch};
 use driftwarden_core::expected::Expected;
 use driftwarden_core::resource::{Origin, ResourceId, Scope, Touched};
 use gix::ObjectId;
@@ -30,6 +31,7 @@ pub mod file;
 #[cfg(test)]
 mod fixture;
 pub mod git;
+pub mod ignore;
 pub mod intrinsics;
 pub mod kubernetes;
 pub mod manifest;
@@ -60,6 +62,61 @@ pub struct Config {
     /// When a revision that declares less than the one before is held.
     #[serde(default)]
     pub shrink: Shrink,
+    /// Where values that nobody declares are drift, besides the lists that decide about security; later lines overrule
+    /// earlier ones.
+    #[serde(default)]
+    pub strict: Vec<StrictConfig>,
+}
+
+/// What becomes of values that nobody declares.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct StrictConfig {
+    /// The kinds that are meant; `*` stands for any characters.
+    pub kind: String,
+    /// JSON pointers of what is meant in them, with `*` for each item; everything if there is none.
+    #[serde(default)]
+    pub paths: Vec<Pointer>,
+    /// Whether undeclared values are drift there, or only listed.
+    #[serde(default = "always")]
+    pub strict: bool,
+}
+
+const fn always() -> bool {
+    true
+}
+
+/// A JSON pointer.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(try_from = "String")]
+pub struct Pointer(String);
+
+impl TryFrom<String> for Pointer {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if text.starts_with('/') {
+            Ok(Self(text))
+        } else {
+            Err(format!("invalid JSON pointer `{text}`: it begins with a slash"))
+        }
+    }
+}
+
+impl Config {
+    /// Returns what is ordered about undeclared values.
+    pub fn orders(&self) -> Vec<Order> {
+        let order = |line: &StrictConfig, pointer: &str| Order {
+            kind: line.kind.clone(),
+            pointer: pointer.to_owned(),
+            watch: if line.strict { Watch::Strict } else { Watch::Lenient },
+        };
+        let of = |line: &StrictConfig| match line.paths.as_slice() {
+            [] => vec![order(line, "")],
+            paths => paths.iter().map(|path| order(line, &path.0)).collect(),
+        };
+        self.strict.iter().flat_map(of).collect()
+    }
 }
 
 /// What to say of resources that no source declares.

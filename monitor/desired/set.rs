@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use driftwarden_core::expected::Overlooked;
+use driftwarden_core::ignore::IgnoreRule;
 use driftwarden_core::resource::{Desired, Kind, NOT_APPLICABLE, Origin, Provider, Scope};
 use globset::{GlobBuilder, GlobMatcher};
 use tokio::sync::Mutex;
@@ -45,6 +46,8 @@ pub struct DesiredSet {
     pub revision: Arc<str>,
     /// Resources that are declared as they are.
     pub resources: Vec<Desired>,
+    /// What somebody accepted to differ.
+    pub ignores: Vec<Arc<IgnoreRule>>,
     /// What declares nothing, and why.
     pub skipped: Vec<Skipped>,
     /// Every file, for its templates.
@@ -77,6 +80,7 @@ impl DesiredSet {
             source: Arc::clone(&config.name),
             revision,
             resources: Vec::new(),
+            ignores: Vec::new(),
             skipped: Vec::new(),
             files,
             stacks: stacks(&config.stacks)?,
@@ -96,6 +100,7 @@ impl DesiredSet {
         }
         set.skipped = skipped;
         check_unique(&set.resources)?;
+        set.ignores = ignores(&set.source, &set.files)?;
         Ok(set)
     }
 
@@ -435,6 +440,22 @@ impl StackReader for Remembered<'_> {
             None => Ok(None),
         }
     }
+}
+
+/// Returns the ignore rules of a revision. A name that is given twice would be counted for both.
+fn ignores(source: &Arc<str>, files: &[Arc<File>]) -> Result<Vec<Arc<IgnoreRule>>, DesiredError> {
+    let mut seen = HashMap::<Arc<str>, Arc<IgnoreRule>>::new();
+    let mut rules = Vec::new();
+    for rule in files.iter().flat_map(|file| &file.ignores) {
+        let rule = Arc::new(IgnoreRule { source: Arc::clone(source), ..rule.clone() });
+        if let Some(first) = seen.insert(Arc::clone(&rule.name), Arc::clone(&rule)) {
+            let place = |rule: &IgnoreRule| format!("`{}` line {}", rule.file, rule.line);
+            let what = format!("ignore rule `{}`", rule.name);
+            return Err(DesiredError::Twice { what, first: place(&first), second: place(&rule) });
+        }
+        rules.push(rule);
+    }
+    Ok(rules)
 }
 
 fn check_unique(resources: &[Desired]) -> Result<(), DesiredError> {

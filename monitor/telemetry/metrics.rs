@@ -20,6 +20,7 @@ use driftwarden_core::finding::Finding;
 use driftwarden_core::resource::Scope;
 
 use super::present::{FindingState, Present, ScopeState, Watched, World};
+use crate::view::IgnoredView;
 
 /// The metrics of this process.
 pub static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::default);
@@ -143,6 +144,9 @@ impl Metrics {
         r.register("controls", help, present.controls.clone());
         let help = "Share of a framework's controls that pass, of those that apply; unknown ones do not pass";
         r.register("compliance_ratio", help, present.compliance.clone());
+        r.register("ignored_changes", "Changes that ignore rules hid in the last look", present.ignored.clone());
+        let help = "Ignore rules in force, those that hid nothing for long, and those whose time is over";
+        r.register("ignore_rules", help, present.ignore_rules.clone());
         r.register("gaps", "Kinds that the last look could not read to the end", present.gaps.clone());
         r.register("scope_complete", "Whether the last look read everything", present.complete.clone());
         let help = "When the scope was last read completely";
@@ -188,6 +192,11 @@ impl Metrics {
     /// Notes which scopes a cloud has: what is not known of them yet is unknown, and not nothing.
     pub fn expect_scopes(&self, scopes: &[Scope]) {
         self.world.lock().expect(scopes);
+    }
+
+    /// Returns what each ignore rule hid in the last look at each scope.
+    pub fn ignored(&self) -> Vec<IgnoredView> {
+        self.world.lock().ignored()
     }
 
     /// Returns what the metrics need of these findings.

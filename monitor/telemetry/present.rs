@@ -13,16 +13,19 @@ use prometheus_client::metrics::gauge::Gauge;
 
 use driftwarden_core::control::{self, Status, Tallies};
 use driftwarden_core::finding::{Finding, Phase};
+use driftwarden_core::ignore::{Ignored, STALE_AFTER};
 use driftwarden_core::resource::{Gap, GapReason, Labels, NOT_APPLICABLE, Provider, Scope};
 use driftwarden_core::rule::RuleSet;
 
 use super::labels::{self, Fold};
 use super::metrics::{Float, labels, seconds_of};
+use crate::view::{self, IgnoredView};
 
 labels!(ScopeLabels { cloud, scope });
 labels!(ManagedLabels { cloud, scope, managed });
 labels!(GapLabels { cloud, scope, reason });
 labels!(AgeLabels { cloud, severity });
+labels!(IgnoreLabels { source, state });
 labels!(ControlLabels { framework, status });
 labels!(FrameworkLabels { framework });
 labels!(FoldedLabels { label });
@@ -67,6 +70,8 @@ pub struct ScopeState {
     pub findings: Vec<FindingState>,
     /// What each rule said.
     pub tallies: Tallies,
+    /// What each ignore rule hid.
+    pub ignored: Vec<Ignored>,
 }
 
 /// What the metrics need of one finding.
@@ -140,6 +145,11 @@ impl World {
         self.scopes.values().flatten().flat_map(|state| &state.findings).map(|finding| &finding.labels).collect()
     }
 
+    /// Returns what each ignore rule hid in the last look at each scope.
+    pub(super) fn ignored(&self) -> Vec<IgnoredView> {
+        view::ignored(self.scopes.values().flatten().flat_map(|state| &state.ignored), STALE_AFTER)
+    }
+
     pub(super) fn set(&mut self, scope: &Scope, state: ScopeState) {
         self.scopes.insert(scope.clone(), Some(state));
     }
@@ -167,6 +177,8 @@ pub(super) struct Present {
     pub(super) gaps: Family<GapLabels, Gauge>,
     pub(super) complete: Family<ScopeLabels, Gauge>,
     pub(super) last_success: Family<ScopeLabels, Float>,
+    pub(super) ignored: Family<ScopeLabels, Gauge>,
+    pub(super) ignore_rules: Family<IgnoreLabels, Gauge>,
 }
 
 impl Present {
@@ -180,6 +192,7 @@ impl Present {
         }
         self.write_findings(world, now);
         self.write_controls(world);
+        self.write_ignore_rules(world);
     }
 
     fn clear(&self) {
@@ -194,6 +207,8 @@ impl Present {
             gaps,
             complete,
             last_success,
+            ignored,
+            ignore_rules,
         } = self;
         findings.clear();
         folded.clear();
@@ -205,6 +220,8 @@ impl Present {
         gaps.clear();
         complete.clear();
         last_success.clear();
+        ignored.clear();
+        ignore_rules.clear();
     }
 
     fn write_scope(&self, scope: &Scope, state: &ScopeState) {
@@ -223,6 +240,8 @@ impl Present {
         }
         self.complete.get_or_create_owned(&labels).set(i64::from(state.gaps.is_empty()));
         self.last_success.get_or_create_owned(&labels).set(state.last_success.map_or(0.0, seconds_of));
+        let hidden = state.ignored.iter().map(|ignored| ignored.hits).sum();
+        self.ignored.get_or_create_owned(&labels).set(whole(hidden));
     }
 
     fn write_findings(&self, world: &World, now: Timestamp) {
@@ -252,6 +271,15 @@ impl Present {
         let age = now.duration_since(*since).as_secs_f64().max(0.0);
         let oldest = self.oldest_age.get_or_create_owned(&AgeLabels::of(cloud, severity));
         oldest.set(oldest.get().max(age));
+    }
+
+    /// Counts the rules of each source by their state; a state that none is in is a zero.
+    fn write_ignore_rules(&self, world: &World) {
+        for IgnoredView { source, expired, stale, .. } in world.ignored() {
+            for (state, is_so) in [("active", !expired && !stale), ("stale", stale), ("expired", expired)] {
+                self.ignore_rules.get_or_create_owned(&IgnoreLabels::of(&source, state)).inc_by(i64::from(is_so));
+            }
+        }
     }
 
     fn write_controls(&self, world: &World) {

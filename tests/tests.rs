@@ -27,6 +27,7 @@ mod peers;
 mod power_cuts;
 mod provider_schemas;
 mod repositories;
+mod synthetic;
 mod telling;
 mod tidy;
 mod watched;

@@ -5,14 +5,14 @@
 //! (`DRIFTWARDEN_UPDATE=1`) and stale when it says anything else than what is measured here.
 
 mod azure;
-mod mutate;
+pub mod mutate;
 pub mod score;
 mod unseen;
 
 use std::path::{Path, PathBuf};
 
 use driftwarden_core::compare::{
-    Comparison, Context, Facts, Ignore, Knowledge, MaskKey, Strict, Strictly, compare, compare_knowing, writable,
+    Comparison, Context, Facts, Ignore, Knowledge, MaskKey, Strict, Strictly, apply, compare, compare_knowing, writable,
 };
 use driftwarden_core::resource::{Depth, Kind};
 use driftwarden_core::schema::Schema;
@@ -122,7 +122,7 @@ pub fn cases(folder: &Path) -> Vec<Case> {
 }
 
 /// Returns a pointer with `*` for every item, so that the order of a list says nothing.
-fn generic(pointer: &str) -> String {
+pub fn generic(pointer: &str) -> String {
     let step = |step: &str| {
         if !step.is_empty() && step.bytes().all(|b| b.is_ascii_digit()) { "*".to_owned() } else { step.to_owned() }
     };
@@ -339,6 +339,59 @@ fn a_strict_list_counts_only_what_nobody_declared() {
         }
     }
     assert!(counted >= 2, "the recordings have attachments that nobody declared");
+}
+
+/// Every seventh change of every recording, so that all of them are looked at in a few seconds.
+#[test]
+fn a_change_is_gone_once_it_is_applied() {
+    let Some(folder) = recordings() else { return };
+    for case in cases(&folder) {
+        let mut turn = 0_usize;
+        let check = |observed: &Value| {
+            let found = case.compared(observed);
+            let mended = apply(&found.changes, &case.declared, observed);
+            assert_eq!(case.compared(&mended).changes, [], "{}", case.name);
+        };
+        check(&case.observed);
+        mutations(&case.declared, &case.observed, &mut |_, change| {
+            turn += 1;
+            if turn.is_multiple_of(7) {
+                let mut observed = case.observed.clone();
+                change(&mut observed);
+                check(&observed);
+            }
+        });
+    }
+}
+
+#[test]
+fn a_recording_differs_neither_from_itself_nor_by_the_order_of_its_lists() {
+    let Some(folder) = recordings() else { return };
+    for case in cases(&folder) {
+        let mut same = Case { declared: case.observed.clone(), ..case };
+        assert_eq!(same.compared(&same.observed).changes, [], "{}", same.name);
+        let mut turned = same.observed.clone();
+        for pointer in &same.schema.unordered {
+            turn(&mut turned, &pointer.split('/').skip(1).collect::<Vec<_>>());
+        }
+        same.declared = turned;
+        assert_eq!(same.compared(&same.observed).changes, [], "{}", same.name);
+    }
+}
+
+/// Turns the lists at a pointer with `*` for "each item" around.
+fn turn(value: &mut Value, steps: &[&str]) {
+    match (steps.split_first(), value) {
+        (None, Value::Array(items)) => items.reverse(),
+        (Some((&"*", rest)), Value::Array(items)) => items.iter_mut().for_each(|item| turn(item, rest)),
+        (Some((&"*", rest)), Value::Object(map)) => map.values_mut().for_each(|item| turn(item, rest)),
+        (Some((step, rest)), Value::Object(map)) => {
+            if let Some(inner) = map.get_mut(*step) {
+                turn(inner, rest);
+            }
+        }
+        _ => {}
+    }
 }
 
 #[test]

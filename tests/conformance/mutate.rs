@@ -28,7 +28,7 @@ fn others_than(value: &Value) -> Vec<Value> {
 }
 
 /// Calls `then` with every change of one leaf, item or attribute of `observed` that `declared` speaks of.
-pub(super) fn mutations(declared: &Value, observed: &Value, then: &mut dyn FnMut(&str, &dyn Fn(&mut Value))) {
+pub fn mutations(declared: &Value, observed: &Value, then: &mut dyn FnMut(&str, &dyn Fn(&mut Value))) {
     visit(declared, observed, &mut String::new(), then);
 }
 

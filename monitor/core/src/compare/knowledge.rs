@@ -12,6 +12,8 @@ use crate::schema::Tree;
 pub enum Class {
     /// Numbers and truth values written as text.
     Canonical,
+    /// Numbers that were kept in 32 bits.
+    Precision,
     /// A moment as a count of seconds.
     Epoch,
     /// Line ends, blanks at the end, blanks in schedules.
@@ -36,6 +38,8 @@ pub enum Class {
     LoweredName,
     /// Words of a fixed vocabulary, in any case.
     Word,
+    /// Words of a fixed vocabulary, with dashes or with underscores.
+    Dash,
     /// Host names, in any case and with a dot at their end.
     Host,
     /// Moments written with or without zone and fraction.
@@ -94,8 +98,9 @@ pub enum Class {
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 40] = [
+    pub const ALL: [Self; 42] = [
         Self::Canonical,
+        Self::Precision,
         Self::Epoch,
         Self::Blanks,
         Self::Pem,
@@ -108,6 +113,7 @@ impl Class {
         Self::PlainCase,
         Self::LoweredName,
         Self::Word,
+        Self::Dash,
         Self::Host,
         Self::Time,
         Self::Span,
@@ -140,6 +146,7 @@ impl Class {
     /// Returns why two sides of this class mean the same, for people.
     pub(super) const fn fold(self) -> &'static str {
         match self {
+            Self::Precision => "one number, kept in 32 bits by the service",
             Self::Canonical => "one number or truth value, written in two ways",
             Self::Epoch | Self::Time => "one moment, written in two ways",
             Self::Blanks => "only blanks or line ends differ",
@@ -153,6 +160,7 @@ impl Class {
             Self::PlainCase => "case says nothing in an action, a window or a mail address",
             Self::LoweredName => "the service keeps names in lower case",
             Self::Word => "a word of a fixed vocabulary, taken in any case",
+            Self::Dash => "a word of a fixed vocabulary, with dashes or underscores",
             Self::Host => "one host: case and a dot at the end say nothing",
             Self::Span => "one span of time, written in two ways",
             Self::PublicKey => "one public key: its comment is not kept",
@@ -228,6 +236,11 @@ impl Knowledge {
             Part::Word(word) => Self { word: Some(word), ..Self::WHOLE },
             Part::Fact(fact) => Self { table: Table::Lacking(table::without(fact)), ..Self::WHOLE },
         }
+    }
+
+    /// Returns every line of the table.
+    pub fn every_fact() -> impl Iterator<Item = Part> {
+        table::facts().map(Part::Fact)
     }
 
     /// Returns the lines of the table about a kind.

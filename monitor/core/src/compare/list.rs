@@ -142,7 +142,7 @@ fn in_order<'a>(walk: &mut Walk<'a>, both: (&'a Value, &'a Value), (desired, obs
 
 fn matched<'a>(walk: &mut Walk<'a>, both: (&'a Value, &'a Value), (desired, observed): Lists<'a>, at: Place) {
     let place = walk.item(at);
-    let mut free: Vec<bool> = observed.iter().map(|item| !is_provided(walk, item)).collect();
+    let mut free = vec![true; observed.len()];
     let keys = keys_of(walk, (walk.name(), (desired, observed)), at);
     let mut pairs: Vec<Option<usize>> = vec![None; desired.len()];
     for pass in [Pass::Exact, Pass::Known, Pass::Any] {
@@ -171,7 +171,9 @@ fn matched<'a>(walk: &mut Walk<'a>, both: (&'a Value, &'a Value), (desired, obse
             None => lost.push(index),
         }
     }
-    let left: Vec<usize> = free.iter().enumerate().filter(|(_, free)| **free).map(|(index, _)| index).collect();
+    let free = observed.iter().enumerate().zip(free).filter(|(_, free)| *free);
+    // A tag of the provider's own counts where somebody declares it, and nowhere else.
+    let left = free.filter(|((_, item), _)| !is_provided(walk, item)).map(|((index, _), _)| index).collect();
     leftover(walk, both, (lost, left), (at, &keys));
 }
 

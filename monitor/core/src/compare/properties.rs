@@ -60,7 +60,7 @@ const NAMES: [&str; 40] = [
     "~/",
 ];
 
-const TEXTS: [&str; 36] = [
+const TEXTS: [&str; 37] = [
     "",
     " ",
     "a",
@@ -95,6 +95,7 @@ const TEXTS: [&str; 36] = [
     "example.com.",
     "8.0",
     "8.0.45",
+    "aws:x",
     "dGVzdHRlc3Q=",
     "testtest",
 ];

@@ -28,6 +28,9 @@ pub(super) fn judge(walk: &Walk<'_>, (desired, observed): (&Value, &Value), at: 
     match (desired, observed) {
         _ if desired == observed => Judgment::Same("the same"),
         _ if walk.knows(Class::Canonical) && canonical(desired, observed) => Judgment::Same(Class::Canonical.fold()),
+        _ if walk.knows(Class::Precision) && same_in_32_bits(desired, observed) => {
+            Judgment::Same(Class::Precision.fold())
+        }
         _ if walk.flavor == Flavor::Kubernetes && kubernetes::same_scalar(walk, (desired, observed), at) => {
             Judgment::Same("one quantity or duration, written in two ways")
         }
@@ -50,7 +53,7 @@ fn is_redacted(text: &str) -> bool {
 type TextFold = fn(&Walk<'_>, (&str, &str), Place) -> bool;
 
 /// The folds of texts, the cheap ones first.
-const TEXTS: [(Class, TextFold); 17] = [
+const TEXTS: [(Class, TextFold); 18] = [
     (Class::Blanks, |_, (left, right), _| text::same_but_for_blanks(left, right)),
     (Class::Pem, |_, (left, right), _| text::same_pem(left, right)),
     (Class::Decimal, |walk, (left, right), _| text::same_decimal(walk.name(), left, right)),
@@ -64,6 +67,7 @@ const TEXTS: [(Class, TextFold); 17] = [
     (Class::PlainCase, |walk, pair, at| same_but_for_case(pair) && is_plain(walk, pair.0, at)),
     (Class::LoweredName, |walk, pair, at| same_but_for_case(pair) && is_lowered(walk, pair.1, at)),
     (Class::Word, |walk, pair, at| same_but_for_case(pair) && is_word(walk, at, pair)),
+    (Class::Dash, |walk, pair, at| same_but_for_dashes(pair) && is_vocabulary(walk, at)),
     (Class::Host, |walk, pair, _| same_host(walk, pair)),
     (Class::Time, |_, (left, right), _| same_time(left, right)),
     (Class::Span, |_, (left, right), _| same_span(left, right)),
@@ -138,6 +142,17 @@ fn same_number(left: Option<f64>, right: Option<f64>) -> bool {
     matches!((left, right), (Some(left), Some(right)) if left == right)
 }
 
+/// Returns whether one number is the other as 32 bits hold it: `0.1` and `0.10000000149011612`.
+fn same_in_32_bits(left: &Value, right: &Value) -> bool {
+    #[expect(clippy::cast_possible_truncation, reason = "what a service cut off is what is looked for")]
+    let cut = |number: f64| f64::from(number as f32);
+    let (Some(left), Some(right)) = (left.as_f64(), right.as_f64()) else { return false };
+    let whole = |number: f64| number.rem_euclid(1.0) <= 0.0;
+    // Whole numbers are counts and identifiers, which no service rounds.
+    !(whole(left) && whole(right))
+        && (same_number(Some(cut(left)), Some(right)) || same_number(Some(left), Some(cut(right))))
+}
+
 /// Two integers beyond the precision of a float are only the same digit by digit.
 fn same_integer(left: &Value, right: &Value) -> bool {
     let whole = |value: &Value| value.as_i64().map(i128::from).or_else(|| value.as_u64().map(i128::from));
@@ -190,6 +205,21 @@ fn is_lowered_name(walk: &Walk<'_>) -> bool {
 
 /// Returns whether two texts are one word of a fixed vocabulary, which an API takes in any case and gives back in its own.
 fn is_word(walk: &Walk<'_>, at: Place, (left, right): (&str, &str)) -> bool {
+    let one_case =
+        |text: &str| !text.bytes().any(|b| b.is_ascii_lowercase()) || !text.bytes().any(|b| b.is_ascii_uppercase());
+    let first_upper = |text: &str| text.get(1..).is_some_and(|rest| !rest.bytes().any(|b| b.is_ascii_uppercase()));
+    is_plain_word(left)
+        && (one_case(right) || first_upper(right))
+        && (one_case(left) || first_upper(left) || one_case(right))
+        && is_vocabulary(walk, at)
+}
+
+fn is_plain_word(text: &str) -> bool {
+    text.len() < 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'))
+}
+
+/// Returns whether the attribute at hand takes words of a fixed vocabulary: nothing that people name or write themselves.
+fn is_vocabulary(walk: &Walk<'_>, at: Place) -> bool {
     const FREE: [&str; 17] = [
         "Name",
         "Id",
@@ -209,21 +239,22 @@ fn is_word(walk: &Walk<'_>, at: Place, (left, right): (&str, &str)) -> bool {
         "Username",
         "Text",
     ];
-    let plain =
-        |text: &str| text.len() < 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
-    let one_case =
-        |text: &str| !text.bytes().any(|b| b.is_ascii_lowercase()) || !text.bytes().any(|b| b.is_ascii_uppercase());
     let name = walk.name();
-    let first_upper = |text: &str| text.get(1..).is_some_and(|rest| !rest.bytes().any(|b| b.is_ascii_uppercase()));
     !matches!(walk.flavor, Flavor::Kubernetes | Flavor::Other)
         && at.marks & mark::FREE_FORM == 0
-        && plain(left)
-        && (one_case(right) || first_upper(right))
-        && (one_case(left) || first_upper(left) || one_case(right))
         && !FREE.iter().any(|end| name.ends_with(end) || name.eq_ignore_ascii_case(end))
         && !walk.inside(|name| {
             super::list::is_tags(name) || name == "Parameters" || name == "Variables" || name == "Environment"
         })
+}
+
+/// Returns whether two words are the same with dashes for underscores, as `RSA_2048` and `RSA-2048` are.
+fn same_but_for_dashes((left, right): (&str, &str)) -> bool {
+    let plain = |byte: u8| if byte == b'-' { b'_' } else { byte };
+    left.len() == right.len()
+        && left.bytes().any(|b| b.is_ascii_uppercase())
+        && is_plain_word(left)
+        && left.bytes().map(plain).eq(right.bytes().map(plain))
 }
 
 /// Attributes that hold host names, by a part of their name.
@@ -392,6 +423,9 @@ fn names(walk: &Walk<'_>, arn: &str, name: &str) -> bool {
                 .strip_suffix(name)
                 .is_some_and(|before| before.ends_with(['/', ':']) || (name.starts_with('/') && !before.is_empty()))
     };
+    if let Some(role) = name.strip_prefix("IamRole(") {
+        return role.trim_end_matches(')').split("iamRoleArn=").nth(1) == Some(arn);
+    }
     ends(resource) || without_letters(arn, resource).is_some_and(ends) || url_names(name, account, resource)
 }
 

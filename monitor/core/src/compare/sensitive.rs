@@ -34,7 +34,11 @@ const SECRET_WORDS: [&str; 21] = [
 ];
 
 /// Endings of attributes that are about a secret and are none.
-const ABOUT_SECRETS: [&str; 39] = [
+const ABOUT_SECRETS: [&str; 43] = [
+    "param",
+    "parameter",
+    "reference",
+    "specs",
     "arn",
     "arns",
     "id",
@@ -87,13 +91,14 @@ pub(crate) fn is_secret_name(name: &str) -> bool {
         "encryptionkey",
         "primarykey",
         "kmsmasterkey",
+        "authorizercredentials",
         "credentials",
         "httptokens",
         "secrets",
         "imagepullsecrets",
     ]
     .contains(&plain.as_str())
-        || ["generate", "enable", "disable", "require", "allow", "use", "manage", "rotate", "revoke"]
+        || ["generate", "enable", "disable", "max", "require", "allow", "use", "manage", "rotate", "revoke"]
             .iter()
             .any(|verb| plain.starts_with(verb));
     kept || (!about && !harmless && SECRET_WORDS.iter().any(|word| plain.contains(word)))

@@ -77,7 +77,7 @@ pub(super) const LOWERS_NAMES: [&str; 10] =
 
 /// Attributes that only say how to carry out an operation: what to start from, how an address is chosen, what to do to
 /// what was there before. The schemas of many kinds call them write-only and those of a few forget to.
-pub(super) const INSTRUCTIONS: [&str; 51] = [
+pub(super) const INSTRUCTIONS: [&str; 47] = [
     "AcceptLanguage",
     "AllowMajorVersionUpgrade",
     "ApplyImmediately",
@@ -102,10 +102,6 @@ pub(super) const INSTRUCTIONS: [&str; 51] = [
     "ForceDelete",
     "ForceUpdateEnabled",
     "HostedRotationLambda",
-    "Ipv4IpamPoolId",
-    "Ipv4NetmaskLength",
-    "Ipv6IpamPoolId",
-    "Ipv6NetmaskLength",
     "MessageAction",
     "PendingWindowInDays",
     "PreserveOnDelete",

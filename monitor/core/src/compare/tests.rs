@@ -97,6 +97,11 @@ fn what_means_the_same_is_the_same() {
             json!({"Tags": [{"Key": "aws:x", "Value": "2"}, {"Key": "a", "Value": "1"}]}),
         ),
         (json!({"SubnetIds": ["a", "b"]}), json!({"SubnetIds": ["b", "a"]})),
+        (
+            json!({"Share": 0.1, "Media": "image~1png"}),
+            json!({"Share": 0.100_000_001_490_116_12, "Media": "image/png"}),
+        ),
+        (json!({"KeyAlgorithm": "RSA_2048"}), json!({"KeyAlgorithm": "RSA-2048"})),
         (json!({"EngineVersion": "6.x"}), json!({"EngineVersion": "6.2.6"})),
         (json!({"Interval": "PT1H"}), json!({"Interval": "PT60M"})),
         (
@@ -157,6 +162,10 @@ fn every_cloud_writes_in_its_own_way() {
 #[test]
 fn what_only_looks_alike_is_different() {
     let different = [
+        (json!({"Share": 0.1}), json!({"Share": 0.100_000_2}), "/Share"),
+        (json!({"N": 16_777_217}), json!({"N": 16_777_216}), "/N"),
+        (json!({"KeyAlgorithm": "RSA_2048"}), json!({"KeyAlgorithm": "RSA_4096"}), "/KeyAlgorithm"),
+        (json!({"BucketName": "My-logs"}), json!({"BucketName": "My_logs"}), "/BucketName"),
         (json!({"Interval": "PT1H"}), json!({"Interval": "PT61M"}), "/Interval"),
         (json!({"Address": "10.0.0.5/24"}), json!({"Address": "10.0.0.6/24"}), "/Address"),
         (

@@ -116,6 +116,9 @@ pub(super) fn same_pem(left: &str, right: &str) -> bool {
 
 /// Returns whether one text is the other with percent signs, as in addresses, or in base 64, as user data is given back.
 pub(super) fn is_encoded(left: &str, right: &str) -> bool {
+    if left.contains("~1") && left.replace("~1", "/") == right {
+        return true;
+    }
     if left.contains('%') != right.contains('%') {
         let (plain, encoded) = if left.contains('%') { (right, left) } else { (left, right) };
         return decoded(encoded).is_some_and(|text| text == plain.as_bytes());

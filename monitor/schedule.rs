@@ -6,6 +6,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use jiff::Timestamp;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
@@ -57,6 +58,36 @@ impl Turns {
     }
 }
 
+/// Passes on that something happened: a little later, for it seldom happens alone, and not again and again.
+#[derive(Debug)]
+pub struct Debounce {
+    settle: Duration,
+    rest: Duration,
+    next: Option<Instant>,
+}
+
+impl Debounce {
+    /// Waits `settle` for company, and rests `rest` between two times.
+    pub fn new(settle: Duration, rest: Duration) -> Self {
+        Self { settle, rest, next: None }
+    }
+
+    /// Returns when what happens now is to be passed on.
+    fn due(&mut self, now: Instant) -> Instant {
+        let due = self.next.map_or(now + self.settle, |next| next.max(now + self.settle));
+        self.next = Some(due + self.rest);
+        due
+    }
+
+    /// Waits until something has happened and is to be passed on.
+    pub async fn next(&mut self, happened: &Notify) {
+        happened.notified().await;
+        sleep_until(self.due(Instant::now())).await;
+        // What happened meanwhile is passed on with it.
+        let _passed_on = happened.notified().now_or_never();
+    }
+}
+
 /// Returns the interval lengthened by up to a tenth, always the same for the same name, so that many scopes of one
 /// interval do not all begin at once.
 pub fn spread(every: Duration, name: &str) -> Duration {
@@ -85,6 +116,23 @@ mod tests {
         stop.cancel();
         activation.activate();
         assert!(!turns.next(&activation, &stop).await);
+    }
+
+    #[test]
+    fn what_happens_often_is_passed_on_seldom() {
+        let (start, second) = (Instant::now(), Duration::from_secs(1));
+        let mut debounce = Debounce::new(second, 10 * second);
+        for (at, due) in [(0, 1), (2, 11), (30, 31), (31, 41)] {
+            assert_eq!(debounce.due(start + at * second), start + due * second, "{at}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_happens_while_one_waits_is_passed_on_at_once() {
+        let (happened, mut debounce) = (Notify::new(), Debounce::new(Duration::ZERO, Duration::ZERO));
+        happened.notify_one();
+        debounce.next(&happened).await;
+        assert!(debounce.next(&happened).now_or_never().is_none());
     }
 
     #[test]

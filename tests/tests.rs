@@ -23,6 +23,7 @@ mod demo;
 mod first_light;
 mod harness;
 mod left_out;
+mod noticed;
 mod peers;
 mod power_cuts;
 mod provider_schemas;

@@ -75,6 +75,28 @@ pub(super) fn check_unchanged(before: &Config, after: &Config) -> anyhow::Result
     Ok(())
 }
 
+/// Keeps the database for this process, as long as the file that is returned is open, in whatever way the process ends. A
+/// second daemon would depose the first one, which would then look and save nothing.
+pub(super) fn hold(store: &store::Config) -> anyhow::Result<fs::File> {
+    let database = store.path().context("failed to find the database")?;
+    let path = PathBuf::from(format!("{}.lock", database.display()));
+    let open = fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = open.map_err(|error| {
+        let hint = "the folder of `store.url` must be there and be writable";
+        anyhow::anyhow!("failed to open `{}`: {error}\nhint: {hint}", path.display())
+    })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(fs::TryLockError::WouldBlock) => bail!(
+            "not allowed to use `{}`: another driftwarden runs on it\nhint: stop that one, or give this one a `store.url` of its own",
+            database.display()
+        ),
+        Err(fs::TryLockError::Error(error)) => {
+            Err(error).with_context(|| format!("failed to lock `{}`", path.display()))
+        }
+    }
+}
+
 /// Opens the audit log of the configured store.
 pub(super) async fn open_audit(config: &Config, store: &Arc<dyn Store>) -> anyhow::Result<Arc<Audit>> {
     let path = config.store.path().context("failed to find the audit log")?;

@@ -1,13 +1,15 @@
 //! Scanning clouds: each at its interval, its scopes side by side.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use driftwarden_core::compare::MaskKey;
-use driftwarden_core::resource::{Gap, NOT_APPLICABLE, Provider, ResourceId, Scope};
+use driftwarden_core::resource::{Gap, Kind, NOT_APPLICABLE, Provider, ResourceId, Scope};
 use driftwarden_core::snapshot::Snapshot;
 use futures_util::{StreamExt, stream};
-use tokio::sync::Barrier;
+use tokio::sync::{Barrier, Notify};
 
 use super::sources::{self, GitPast, InForce, Said, Stacks};
 use super::{Cloud, Plan, Shared};
@@ -15,15 +17,21 @@ use crate::collect::{CollectError, Collector, Read, Reading, Sink, Wanted};
 use crate::config::Config;
 use crate::desired::set::Remembered;
 use crate::scan::{self, Confirm, Pass, Report};
-use crate::schedule::{self, Activation, Turns};
+use crate::schedule::{self, Activation, Debounce, Turns};
 use crate::schemas::{Asker, Registry};
 use crate::store::Revision;
-use crate::telemetry::emit;
-use crate::telemetry::events::ScanFailed;
+use crate::telemetry::events::{ScanFailed, ScanWoken};
 use crate::telemetry::metrics::METRICS;
+use crate::telemetry::{chain, emit};
 
 /// Scopes of one cloud that are scanned at once.
 const SCOPES_AT_ONCE: usize = 8;
+
+/// How long a change in a cloud waits for others.
+const SETTLE: Duration = Duration::from_millis(500);
+/// A cloud that changes all the time is scanned once in a twentieth of its interval, within these bounds.
+const SHORTEST_REST: Duration = Duration::from_secs(5);
+const LONGEST_REST: Duration = Duration::from_mins(1);
 
 /// Fetches a source at its interval, and has its clouds scanned when something new is in force.
 pub(super) async fn follow(plan: Arc<Plan>, source: Arc<InForce>, first: Arc<Barrier>) {
@@ -37,7 +45,10 @@ pub(super) async fn follow(plan: Arc<Plan>, source: Arc<InForce>, first: Arc<Bar
     while turns.next(&activation, &plan.stop).await {
         if source.refresh(schedule::now).await {
             let told = plan.clouds.iter().filter(|cloud| source.speaks_for(&cloud.name));
-            told.for_each(|cloud| cloud.activation.activate());
+            told.for_each(|cloud| {
+                cloud.activation.activate();
+                cloud.news.notify_one();
+            });
         }
     }
 }
@@ -54,6 +65,41 @@ pub(super) async fn watch(shared: Arc<Shared>, plan: Arc<Plan>, cloud: Arc<Cloud
         if !turns.next(&cloud.activation, &plan.stop).await {
             return;
         }
+    }
+}
+
+/// Has a cloud scanned soon after something changed in it, as far as the cloud tells.
+pub(super) async fn listen(plan: Arc<Plan>, cloud: Arc<Cloud>) {
+    let changed = Notify::new();
+    let watched = async {
+        loop {
+            let kinds = sources::kinds(&plan, &cloud);
+            tokio::select! {
+                () = cloud.collector.watch(&kinds, &changed) => (),
+                () = other_kinds(&plan, &cloud, &kinds) => (),
+            }
+        }
+    };
+    let passed_on = async {
+        let rest = (cloud.every.unsigned_abs() / 20).clamp(SHORTEST_REST, LONGEST_REST);
+        let mut debounce = Debounce::new(SETTLE, rest);
+        loop {
+            debounce.next(&changed).await;
+            emit(&ScanWoken { cloud: &cloud.name });
+            cloud.activation.activate();
+        }
+    };
+    tokio::select! {
+        () = plan.stop.cancelled() => (),
+        () = watched => (),
+        () = passed_on => (),
+    }
+}
+
+/// Waits until Git declares other kinds than these.
+async fn other_kinds(plan: &Plan, cloud: &Cloud, kinds: &BTreeSet<Kind>) {
+    while sources::kinds(plan, cloud) == *kinds {
+        cloud.news.notified().await;
     }
 }
 
@@ -149,7 +195,7 @@ fn unknown_scope(cloud: &str, provider: Provider) -> Scope {
 }
 
 fn gap_of(error: &CollectError) -> Gap {
-    Gap { kind: None, reason: error.reason(), detail: error.to_string() }
+    Gap { kind: None, reason: error.reason(), detail: chain(error) }
 }
 
 /// Reads nothing, and says why.

@@ -10,6 +10,7 @@ mod sources;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
@@ -24,6 +25,7 @@ use driftwarden_core::snapshot::Snapshot;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -52,6 +54,8 @@ pub struct App {
     address: SocketAddr,
     tasks: TaskTracker,
     stop: CancellationToken,
+    /// Keeps other daemons away from the database.
+    _lock: File,
 }
 
 /// What lives as long as the daemon, whatever is reloaded.
@@ -85,6 +89,8 @@ struct Cloud {
     every: SignedDuration,
     collector: Arc<dyn Collector>,
     activation: Activation,
+    /// Told of each new revision of a source that speaks for it.
+    news: Notify,
     /// What it last said its scopes are.
     scopes: Mutex<Option<Vec<Scope>>>,
 }
@@ -96,8 +102,8 @@ impl Plan {
         let clouds = config.clouds.iter().map(|cloud| {
             let collector = cloud.build()?;
             let every = cloud.every().unwrap_or(DEFAULT_INTERVAL);
-            let (name, activation, scopes) = (cloud.name().to_owned(), Activation::default(), Mutex::default());
-            Ok(Arc::new(Cloud { name, every, collector, activation, scopes }))
+            let (name, activation, news) = (cloud.name().to_owned(), Activation::default(), Notify::new());
+            Ok(Arc::new(Cloud { name, every, collector, activation, news, scopes: Mutex::default() }))
         });
         let clouds = clouds.collect::<anyhow::Result<_>>()?;
         let rules =
@@ -150,7 +156,9 @@ impl App {
     pub async fn start(path: &Path) -> anyhow::Result<Self> {
         let config = Config::load(path)?;
         let tokens = Arc::new(Tokens::read(&config.auth).context("failed to read the tokens")?);
-        check_listen(config.listen, &tokens)?;
+        check_listen(config.listen, &tokens)
+            .map_err(|error| anyhow::anyhow!("{error}\nhint: listen on 127.0.0.1, or give out tokens under `auth`"))?;
+        let lock = adapters::hold(&config.store)?;
         let store = store::open(&config.store).await.context("failed to open the store")?;
         let plan = Plan::build(config, Some(&*store)).await?;
         let listen = plan.config.listen;
@@ -158,7 +166,7 @@ impl App {
         let address = listener.local_addr().context("failed to listen")?;
         let tasks = TaskTracker::new();
         let shared = Shared::new(path, plan, store, tasks.clone()).await?;
-        let app = Self { shared, address, tasks, stop: CancellationToken::new() };
+        let app = Self { shared, address, tasks, stop: CancellationToken::new(), _lock: lock };
         app.run(listener, tokens);
         Ok(app)
     }
@@ -250,6 +258,7 @@ impl Shared {
             }
             for cloud in &plan.clouds {
                 tasks.spawn(clouds::watch(Arc::clone(&shared), Arc::clone(&plan), Arc::clone(cloud)));
+                tasks.spawn(clouds::listen(Arc::clone(&plan), Arc::clone(cloud)));
             }
         });
     }
@@ -323,8 +332,11 @@ pub async fn contact(config: Config, patience: Duration) -> anyhow::Result<Vec<(
         answers.push((format!("source {}", source.config().name), answer));
     }
     for cloud in &plan.clouds {
-        let scopes = tokio::time::timeout(patience, cloud.collector.scopes()).await;
-        let answer = match scopes {
+        let reached = async {
+            let scopes = cloud.collector.scopes().await?;
+            cloud.collector.contact().await.map(|()| scopes)
+        };
+        let answer = match tokio::time::timeout(patience, reached).await {
             Ok(Ok(scopes)) => Ok(scopes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
             Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(anyhow::anyhow!("no answer within {} s", patience.as_secs())),

@@ -1,6 +1,6 @@
 //! Desired state in force: the last good revision of each source, and how a new one comes in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -90,7 +90,8 @@ impl InForce {
 
     /// Puts back in force what was so before a restart, if it can still be read. Returns whether it did.
     async fn recover(&self) -> bool {
-        let Some(before) = self.before.lock().take() else { return false };
+        let before = self.before.lock().clone();
+        let (None, Some(before)) = (self.set(), before) else { return false };
         let source = Arc::clone(&self.source);
         let set = spawn_blocking(move || source.load(&before)).await;
         match set {
@@ -106,15 +107,18 @@ impl InForce {
     async fn fetch(&self) -> anyhow::Result<Option<Arc<DesiredSet>>> {
         let source = Arc::clone(&self.source);
         let current = self.set();
+        let before = current.as_ref().map(|set| Arc::clone(&set.revision));
+        let before = before.or_else(|| self.before.lock().as_deref().map(Arc::from));
         let fetched = spawn_blocking(move || -> anyhow::Result<_> {
-            let before = current.as_ref().map(|set| Arc::clone(&set.revision));
             let fetched = source.fetch(before.as_deref()).map_err(with_hint)?;
-            if before.as_ref() == Some(&fetched.revision) {
+            if current.as_ref().is_some_and(|set| set.revision == fetched.revision) {
                 return Ok(None);
             }
             let set = source.load(&fetched.revision).map_err(with_hint)?;
-            if let Some(current) = current {
-                check(&source, &current, &set, fetched.fast_forward)?;
+            if let Some(before) = before {
+                // Where the clone was lost, what was in force came back with this fetch, or is no ancestor of it.
+                let last = current.or_else(|| source.load(&before).ok().map(Arc::new));
+                check(&source, (&before, last.as_deref()), &set, fetched.fast_forward)?;
             }
             Ok(Some(Arc::new(set)))
         });
@@ -130,18 +134,23 @@ fn with_hint(error: DesiredError) -> anyhow::Error {
 }
 
 /// Refuses a revision that rewrites history or drops suspiciously much, unless the configuration accepts it by name.
-fn check(source: &Source, current: &DesiredSet, next: &DesiredSet, fast_forward: bool) -> anyhow::Result<()> {
+fn check(
+    source: &Source,
+    (before, last): (&str, Option<&DesiredSet>),
+    next: &DesiredSet,
+    fast_forward: bool,
+) -> anyhow::Result<()> {
     let shrink = &source.config().shrink;
     if shrink.accepts(&next.revision) {
         return Ok(());
     }
     let accept = format!("to accept it set `shrink: {{accept: {}}}`", next.revision);
     if !fast_forward {
-        bail!("revision {} does not descend from {}, which is in force; {accept}", next.revision, current.revision);
+        bail!("revision {} does not descend from {before}, which is in force; {accept}", next.revision);
     }
-    match guard(&current.counts(), &next.counts(), shrink) {
-        Guarded::Accept => Ok(()),
-        Guarded::Suspect { why } => bail!("revision {} is suspect: {why}; {accept}", next.revision),
+    match last.map(|last| guard(&last.counts(), &next.counts(), shrink)) {
+        Some(Guarded::Suspect { why }) => bail!("revision {} is suspect: {why}; {accept}", next.revision),
+        Some(Guarded::Accept) | None => Ok(()),
     }
 }
 
@@ -172,6 +181,13 @@ fn places(plan: &Plan, source: &InForce, cloud: &Cloud) -> Places {
         }
     }
     Places::new(scopes, extent)
+}
+
+/// Returns the kinds of which the sources of a cloud declare something now.
+pub(super) fn kinds(plan: &Plan, cloud: &Cloud) -> BTreeSet<Kind> {
+    let own = plan.sources.iter().filter(|source| source.speaks_for(&cloud.name));
+    let sets: Vec<_> = own.filter_map(|source| source.set()).collect();
+    sets.iter().flat_map(|set| set.kinds(cloud.collector.provider())).cloned().collect()
 }
 
 /// Everything that the sources of a cloud ask for in one scope, at one revision each.
@@ -303,5 +319,63 @@ impl InForce {
         let source = Arc::clone(&self.source);
         let touched = spawn_blocking(move || source.touched(&origin, &id)).await;
         Ok(touched.context("failed to read the history")??)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::fixture::Fixture;
+
+    /// Returns that many declarations.
+    fn maps(count: usize) -> String {
+        let map = |at| format!("apiVersion: v1\nkind: ConfigMap\nmetadata: {{name: a{at}}}\n");
+        (0..count).map(map).collect::<Vec<_>>().join("---\n")
+    }
+
+    fn source(fixture: &Fixture, accept: Option<&str>, before: Option<&str>) -> InForce {
+        let mut config = fixture.config();
+        config.shrink.accept = accept.map(str::to_owned);
+        InForce::open(config, fixture.path(), before.map(str::to_owned)).unwrap()
+    }
+
+    /// Fetches; checks which revision is in force then, and what the complaint about a newer one says.
+    async fn check(source: &InForce, revision: &str, complaint: &str) {
+        source.refresh(|| Timestamp::UNIX_EPOCH).await;
+        let in_force = source.set().map(|set| set.revision.to_string()).unwrap_or_default();
+        assert_eq!(in_force, revision);
+        let refused = source.refused().unwrap_or_default();
+        assert!(refused.contains(complaint) && refused.is_empty() == complaint.is_empty(), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn the_last_good_revision_stays_in_force() {
+        let fixture = Fixture::new();
+        let first = fixture.commit(&[("a.yaml", &maps(10))]);
+        let source = source(&fixture, None, None);
+        check(&source, &first, "").await;
+        fixture.commit(&[("a.yaml", "apiVersion: [")]);
+        check(&source, &first, "invalid file `a.yaml`").await;
+        let less = fixture.commit(&[("a.yaml", &maps(7))]);
+        check(&source, &first, "3 of 10 resources").await;
+        check(&super::tests::source(&fixture, less.get(..8), Some(&first)), &less, "").await;
+        let more = fixture.commit(&[("a.yaml", &maps(11))]);
+        check(&source, &more, "").await;
+        fixture.commit_tree(fixture.tree(&[("a.yaml", &maps(11))]), &[], "main");
+        check(&source, &more, "does not descend from").await;
+        std::fs::remove_file(fixture.path().join("refs/heads/main")).unwrap();
+        check(&source, &more, "failed to").await;
+    }
+
+    #[tokio::test]
+    async fn a_restart_forgets_no_revision() {
+        let fixture = Fixture::new();
+        let first = fixture.commit(&[("a.yaml", &maps(10))]);
+        let second = fixture.commit(&[("a.yaml", &maps(5))]);
+        check(&source(&fixture, None, Some(&first)), &first, "5 of 10 resources").await;
+        check(&source(&fixture, None, Some(&second)), &second, "").await;
+        let lost = "1".repeat(40);
+        check(&source(&fixture, None, Some(&lost)), "", "does not descend from 1111").await;
+        check(&source(&fixture, Some(&second), Some(&lost)), &second, "").await;
     }
 }

@@ -3,6 +3,7 @@
 //! A collector does no business logic. It reads kind by kind to the end and says so, or says why it could not: a failure
 //! is a gap, never an absence (I1), and what was read before it is kept.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ use jiff::SignedDuration;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 pub mod aws;
 pub mod budget;
@@ -174,6 +175,11 @@ pub trait Collector: Send + Sync {
     /// Returns the scopes that the credentials can read. An account that cannot be entered is a scope that will be a gap.
     async fn scopes(&self) -> Result<Vec<Scope>, CollectError>;
 
+    /// Asks for as little as shows that the cloud can be reached and lets us in.
+    async fn contact(&self) -> Result<(), CollectError> {
+        self.scopes().await.map(drop)
+    }
+
     /// Reads everything in the scope and tells it to `sink`, kind by kind. Returns when all was said; an error of any
     /// kind is said as a gap. A closed sink means that nobody listens any more: return early.
     async fn collect(&self, scope: &Scope, wanted: &Wanted, sink: Sink);
@@ -194,6 +200,12 @@ pub trait Collector: Send + Sync {
     /// not seen says nothing.
     fn leaves_out(&self, _kind: &Kind, _name: &str) -> Option<String> {
         None
+    }
+
+    /// Says whenever something of these kinds has changed, as far as the cloud tells that by itself. Never ends, and says
+    /// nothing of what has changed: that is found out by reading.
+    async fn watch(&self, _kinds: &BTreeSet<Kind>, _changed: &Notify) {
+        std::future::pending::<()>().await;
     }
 
     /// Returns what CloudFormation knows of a stack, for clouds that have stacks.

@@ -29,7 +29,7 @@ pub mod aws_kinds;
 pub mod cloudformation;
 pub mod file;
 #[cfg(test)]
-mod fixture;
+pub(crate) mod fixture;
 pub mod git;
 pub mod ignore;
 pub mod intrinsics;

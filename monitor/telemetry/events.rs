@@ -44,6 +44,72 @@ impl Event for CloudRequestEnded<'_> {
     }
 }
 
+/// What became of a watch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WatchStep {
+    /// It began.
+    Begun,
+    /// It lasted as long as it was to.
+    Ended,
+    /// What it began from is too old; the kind is listed again.
+    Expired,
+    /// It failed and is begun again.
+    Broken,
+    /// It is not allowed, or there is nothing to watch; it is tried again much later.
+    Denied,
+}
+
+impl WatchStep {
+    /// Returns the word used in metrics.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Begun => "begun",
+            Self::Ended => "ended",
+            Self::Expired => "expired",
+            Self::Broken => "broken",
+            Self::Denied => "denied",
+        }
+    }
+}
+
+/// A watch of a kind began or ended.
+#[derive(Debug)]
+pub struct WatchMoved<'a> {
+    /// Name of the configured cloud.
+    pub cloud: &'a str,
+    /// What is watched.
+    pub kind: &'a Kind,
+    /// What became of it.
+    pub step: WatchStep,
+    /// Why, where something failed.
+    pub why: &'a str,
+}
+
+impl Event for WatchMoved<'_> {
+    fn record(&self) {
+        METRICS.watch_moved(self.cloud, self.step.as_str());
+        let Self { cloud, kind, step, why } = self;
+        match step {
+            WatchStep::Broken | WatchStep::Denied => tracing::debug!(cloud, %kind, why, "failed to watch a kind"),
+            _ => tracing::trace!(cloud, %kind, step = step.as_str(), "watch"),
+        }
+    }
+}
+
+/// A cloud is scanned before its interval is over, because something in it changed.
+#[derive(Debug)]
+pub struct ScanWoken<'a> {
+    /// Name of the configured cloud.
+    pub cloud: &'a str,
+}
+
+impl Event for ScanWoken<'_> {
+    fn record(&self) {
+        METRICS.scan_woken(self.cloud);
+        tracing::debug!(cloud = self.cloud, "something changed: the cloud is scanned now");
+    }
+}
+
 /// A kind, or a whole scope, was not read to the end.
 #[derive(Debug)]
 pub struct GapFound<'a> {

@@ -3,6 +3,7 @@
 //! Counters and histograms move when an event is emitted. What describes the present (findings, gaps, ages) is in
 //! `present`, and written out at the moment of the scrape.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::sync::atomic::AtomicU64;
 
@@ -55,6 +56,7 @@ labels!(NotificationLabels { receiver, result });
 labels!(ReceiverLabels { receiver });
 labels!(OutboxLabels { kind });
 labels!(HookLabels { hook });
+labels!(WatchLabels { cloud, step });
 labels!(HookResultLabels { hook, result });
 
 /// The label of an exemplar.
@@ -78,8 +80,12 @@ pub struct Metrics {
     cloud_requests: Family<RequestLabels, Counter>,
     cloud_throttles: Family<ServiceLabels, Counter>,
     schema_reads: Family<ResultLabels, Counter>,
+    watches: Family<WatchLabels, Counter>,
+    scans_woken: Family<CloudLabels, Counter>,
     desired_fetched: Family<SourceLabels, Float>,
     desired_info: Family<RevisionLabels, Gauge>,
+    /// The revision that is told of each source.
+    revisions: Mutex<BTreeMap<String, String>>,
     config_reload_successful: Gauge,
     audit_records: Counter,
     notifications: Family<NotificationLabels, Counter>,
@@ -110,8 +116,11 @@ impl Default for Metrics {
             cloud_requests: Family::default(),
             cloud_throttles: Family::default(),
             schema_reads: Family::default(),
+            watches: Family::default(),
+            scans_woken: Family::default(),
             desired_fetched: Family::default(),
             desired_info: Family::default(),
+            revisions: Mutex::default(),
             config_reload_successful: Gauge::default(),
             audit_records: Counter::default(),
             notifications: Family::default(),
@@ -158,6 +167,8 @@ impl Metrics {
         r.register("cloud_requests", "Requests to clouds", self.cloud_requests.clone());
         r.register("cloud_throttles", "Answers that asked to slow down", self.cloud_throttles.clone());
         r.register("schema_reads", "Schemas asked of providers, by what became of it", self.schema_reads.clone());
+        r.register("watches", "Watches of kinds, by what became of them", self.watches.clone());
+        r.register("scans_woken", "Scans before their time, because something changed", self.scans_woken.clone());
         let help = "When desired state was last fetched";
         r.register_with_unit("desired_last_fetch_timestamp", help, Unit::Seconds, self.desired_fetched.clone());
         r.register("desired_info", "Revision of the desired state in force", self.desired_info.clone());
@@ -221,6 +232,14 @@ impl Metrics {
         self.schema_reads.get_or_create_owned(&ResultLabels::of(cloud, result)).inc();
     }
 
+    pub(super) fn watch_moved(&self, cloud: &str, step: &str) {
+        self.watches.get_or_create_owned(&WatchLabels::of(cloud, step)).inc();
+    }
+
+    pub(super) fn scan_woken(&self, cloud: &str) {
+        self.scans_woken.get_or_create_owned(&CloudLabels::of(cloud)).inc();
+    }
+
     pub(super) fn findings_moved(&self, cloud: &str, opened: u64, resolved: u64) {
         let cloud = CloudLabels::of(cloud);
         self.findings_opened.get_or_create_owned(&cloud).inc_by(opened);
@@ -239,7 +258,10 @@ impl Metrics {
     pub(super) fn desired(&self, source: &str, revision: Option<&str>, at: Timestamp) {
         self.desired_fetched.get_or_create_owned(&SourceLabels::of(source)).set(seconds_of(at));
         if let Some(revision) = revision {
-            self.desired_info.clear();
+            let before = self.revisions.lock().insert(source.to_owned(), revision.to_owned());
+            if let Some(before) = before {
+                self.desired_info.remove(&RevisionLabels::of(source, &before));
+            }
             self.desired_info.get_or_create_owned(&RevisionLabels::of(source, revision)).set(1);
         }
     }
@@ -278,4 +300,23 @@ impl Metrics {
 #[expect(clippy::cast_precision_loss, reason = "a millisecond of this century is exact in a double")]
 pub(super) fn seconds_of(at: Timestamp) -> f64 {
     at.as_millisecond() as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_source_has_the_revision_in_force() {
+        let metrics = Metrics::default();
+        for (source, revision) in [("infra", "one"), ("apps", "two"), ("infra", "three")] {
+            metrics.desired(source, Some(revision), Timestamp::UNIX_EPOCH);
+        }
+        let text = metrics.encode(Timestamp::UNIX_EPOCH).unwrap();
+        let lines: Vec<&str> = text.lines().filter(|line| line.starts_with("driftwarden_desired_info{")).collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        assert!(
+            text.contains(r#"source="infra",revision="three""#) && text.contains(r#"source="apps",revision="two""#)
+        );
+    }
 }

@@ -343,6 +343,16 @@ impl Collector for Aws {
         Ok(scopes)
     }
 
+    async fn contact(&self) -> Result<(), CollectError> {
+        let session = self.session().await?;
+        let region = session.regions.first().cloned().unwrap_or_else(|| NOT_APPLICABLE.into());
+        for account in self.accounts(session).await? {
+            let caller = self.caller(&account, &region).await?;
+            caller_account(&caller).await.map_err(|error| unread(format!("account `{account}`"), error))?;
+        }
+        Ok(())
+    }
+
     async fn collect(&self, scope: &Scope, wanted: &Wanted, sink: Sink) {
         let entered = async {
             let caller =

@@ -374,6 +374,26 @@ impl Collector for File {
         Ok(vec![Scope { cloud: name.into(), provider, account: name.into(), region }])
     }
 
+    async fn contact(&self) -> Result<(), CollectError> {
+        let (sink, mut said) = tokio::sync::mpsc::channel(16);
+        let first_gap = async {
+            let mut first = None;
+            while let Some(read) = said.recv().await {
+                if let Read::Gap(gap) = read {
+                    first.get_or_insert(gap);
+                }
+            }
+            first
+        };
+        let Some(scope) = self.scopes().await?.pop() else { return Ok(()) };
+        let wanted = Wanted::default();
+        let ((), gap) = tokio::join!(self.collect(&scope, &wanted, sink), first_gap);
+        gap.map_or(Ok(()), |Gap { reason, detail, .. }| {
+            let source = anyhow::Error::msg(detail);
+            Err(CollectError::Unread { what: "the files".to_owned(), reason, source })
+        })
+    }
+
     async fn collect(&self, _scope: &Scope, wanted: &Wanted, sink: Sink) {
         *self.index.lock() = None;
         let (own, wanted, heard) = (self.clone(), wanted.full.clone(), sink.clone());

@@ -16,8 +16,9 @@ use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
 use parking_lot::Mutex;
 use serde::Deserialize;
 use tracing::field::Empty;
-use tracing::{Instrument, info_span};
+use tracing::{Instrument, Span, info_span};
 
+use super::OBJECT_CAP;
 use crate::collect::budget::Budget;
 use crate::outbound;
 use crate::telemetry::emit;
@@ -106,9 +107,9 @@ pub(super) struct Client {
 }
 
 impl Client {
-    pub(super) fn new(cloud: String, entry: Entry, server: Option<url::Url>, per_second: f64) -> Self {
+    pub(super) fn new(cloud: String, entry: Entry, server: Option<url::Url>, rate: (f64, u64)) -> Self {
         let first_pause = Duration::from_millis(250);
-        let budget = Budget::new(per_second, u64::MAX);
+        let budget = Budget::new(rate.0, rate.1);
         Self { cloud, entry, server, budget, first_pause, connected: Mutex::new(None) }
     }
 
@@ -148,10 +149,16 @@ impl Client {
             let detail = format!("no answer within {} s", DEADLINE.as_secs());
             Err((0, Refusal::again(Failure::new(GapReason::Timeout, detail))))
         });
+        self.learn(&answer, &span);
+        answer.map_err(|(_, refusal)| refusal)
+    }
+
+    /// Tells the budget, the metrics and the trace how an attempt ended.
+    fn learn<T>(&self, answer: &Result<T, (u16, Refusal)>, span: &Span) {
         let code = answer.as_ref().map_or_else(|(code, _)| *code, |_| 200);
         span.record("http.response.status_code", code);
         let throttled = if code == 429 { Throttled::Yes } else { Throttled::No };
-        match &answer {
+        match answer {
             Err((429, Refusal::Again { after, .. })) => {
                 self.budget.throttled(after.map(|after| after.min(LONGEST_PAUSE)));
             }
@@ -162,22 +169,53 @@ impl Client {
         if code == 401 {
             *self.connected.lock() = None;
         }
-        answer.map_err(|(_, refusal)| refusal)
+    }
+
+    /// Returns the lines of an answer that goes on and on. Asks once.
+    pub(super) async fn stream(&self, path: &str) -> Result<Lines, Failure> {
+        self.budget.earn_retries();
+        let turn = self.budget.turn().await;
+        turn.map_err(|error| Failure::new(GapReason::Throttled, error.to_string()))?;
+        let span = info_span!(
+            "watch",
+            otel.kind = "client",
+            rpc.service = SERVICE,
+            http.request.method = "GET",
+            url.path = path.split('?').next(),
+            http.response.status_code = Empty,
+        );
+        let answer =
+            tokio::time::timeout(DEADLINE, self.respond(path, "application/json")).instrument(span.clone()).await;
+        let late = |_| Err((0, Refusal::again(Failure::new(GapReason::Timeout, "no answer to the watch"))));
+        let answer = answer.unwrap_or_else(late);
+        self.learn(&answer, &span);
+        let body = answer.map_err(|(_, refusal)| refusal.into_failure())?;
+        Ok(Lines { body, buffer: BytesMut::new() })
+    }
+
+    /// Returns whether another attempt can be afforded, and pays for it.
+    pub(super) fn afford_retry(&self) -> bool {
+        self.budget.afford_retry()
     }
 
     async fn exchange(&self, path: &str, accept: &'static str, cap: usize) -> Result<Bytes, (u16, Refusal)> {
+        let body = self.respond(path, accept).await?;
+        read(body, cap).await.map_err(|refusal| (200, refusal))
+    }
+
+    /// Returns the body of the answer, if it was a 200; it is still to be read.
+    async fn respond(&self, path: &str, accept: &'static str) -> Result<Body, (u16, Refusal)> {
         let client = self.client().await.map_err(|failure| (0, Refusal::Final(failure)))?;
         let request = Request::get(path).header(http::header::ACCEPT, accept).body(Body::empty()).map_err(|_| {
             (0, Refusal::Final(Failure::new(GapReason::Malformed, "failed to form the request's address")))
         })?;
         let answer = client.send(request).await.map_err(|error| (0, refused_connection(&error)))?;
         let (parts, body) = answer.into_parts();
-        let code = parts.status.as_u16();
         if parts.status == StatusCode::OK {
-            return read(body, cap).await.map_err(|refusal| (code, refusal));
+            return Ok(body);
         }
         let body = read(body, STATUS_CAP).await.unwrap_or_default();
-        Err((code, refused(parts.status, &parts.headers, &body)))
+        Err((parts.status.as_u16(), refused(parts.status, &parts.headers, &body)))
     }
 
     async fn client(&self) -> Result<kube::Client, Failure> {
@@ -188,6 +226,35 @@ impl Client {
         let client = connect(self.entry.clone(), self.server.clone()).await?;
         *self.connected.lock() = Some(client.clone());
         Ok(client)
+    }
+}
+
+/// An answer that goes on and on, line by line.
+pub(super) struct Lines {
+    body: Body,
+    buffer: BytesMut,
+}
+
+impl Lines {
+    /// Returns the next line, or nothing at the end. A part of a line is no line.
+    pub(super) async fn next(&mut self, patience: Duration) -> Result<Option<Bytes>, Failure> {
+        loop {
+            if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
+                let line = self.buffer.split_to(end + 1).freeze();
+                return Ok(Some(line.slice(..end)));
+            }
+            if self.buffer.len() > OBJECT_CAP {
+                return Err(Failure::new(GapReason::Partial, TOO_LONG));
+            }
+            let silent = |_| Failure::new(GapReason::Timeout, "the watch has gone silent");
+            let Some(frame) = tokio::time::timeout(patience, self.body.frame()).await.map_err(silent)? else {
+                return Ok(None);
+            };
+            let frame = frame.map_err(|_| Failure::new(GapReason::Partial, "the watch was cut short"))?;
+            if let Ok(data) = frame.into_data() {
+                self.buffer.extend_from_slice(&data);
+            }
+        }
     }
 }
 
@@ -391,7 +458,7 @@ async fn read(mut body: Body, cap: usize) -> Result<Bytes, Refusal> {
 }
 
 /// Spreads retries between half of the pause and all of it.
-fn jittered(pause: Duration) -> Duration {
+pub(super) fn jittered(pause: Duration) -> Duration {
     let random = RandomState::new().hash_one(0) % 1000;
     pause / 2 + pause.mul_f64(f64::from(u32::try_from(random).unwrap_or(0)) / 2000.0)
 }

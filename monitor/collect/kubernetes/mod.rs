@@ -15,6 +15,7 @@ use jiff::SignedDuration;
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use tokio::sync::Notify;
 use tracing::{Instrument, info_span};
 
 use self::client::{Client, Entry, Failure};
@@ -29,6 +30,7 @@ mod discovery;
 mod list;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 /// Kinds read at the same time.
 const CONCURRENCY: usize = 4;
@@ -77,13 +79,17 @@ pub struct Config {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub every: Option<SignedDuration>,
-    /// Whether changes should be noticed between two readings. A cluster is read every interval either way.
+    /// Whether the kinds that Git declares are watched, so that a change is noticed between two readings. A cluster is read
+    /// every interval either way.
     #[serde(default)]
     pub watch: bool,
     /// Most requests in a second.
     #[serde(default = "default_requests_per_second")]
     #[schemars(range(min = 0.1, max = 1000.0))]
     pub requests_per_second: f64,
+    /// Most requests in a day.
+    #[serde(default)]
+    pub requests_per_day: Option<u64>,
 }
 
 impl CloudConfig for Config {
@@ -144,7 +150,8 @@ impl Kubernetes {
         let namespaces =
             Selected::new(&config.namespaces).map_err(|error| invalid(format!("`namespaces`: {error}")))?;
         let server = config.server.clone();
-        let client = Client::new(config.name.clone(), entry(&config), server, config.requests_per_second);
+        let most_a_day = config.requests_per_day.unwrap_or(u64::MAX);
+        let client = Client::new(config.name.clone(), entry(&config), server, (config.requests_per_second, most_a_day));
         Ok(Self { config, client, kinds, namespaces, known: Mutex::new(None) })
     }
 
@@ -200,14 +207,22 @@ impl Kubernetes {
     }
 
     async fn read_places(&self, listing: &mut Listing<'_>, served: &Served, sink: &Sink) -> Result<(), Stop> {
+        match self.named() {
+            Some(named) if served.namespaced => {
+                for namespace in named {
+                    listing.run(Some(namespace), sink).await?;
+                }
+                Ok(())
+            }
+            _ => listing.run(None, sink).await,
+        }
+    }
+
+    /// Returns the namespaces that are read, if each is named.
+    fn named(&self) -> Option<BTreeSet<&str>> {
         let named = &self.config.namespaces.include;
-        if !served.namespaced || named.is_empty() || named.iter().any(|name| is_glob(name)) {
-            return listing.run(None, sink).await;
-        }
-        for namespace in named.iter().collect::<BTreeSet<_>>() {
-            listing.run(Some(namespace), sink).await?;
-        }
-        Ok(())
+        let is_each_named = !named.is_empty() && !named.iter().any(|name| is_glob(name));
+        is_each_named.then(|| named.iter().map(String::as_str).collect())
     }
 
     /// Says what discovery alone decides: groups that are silent, and wanted kinds that do not exist.
@@ -267,6 +282,15 @@ impl Collector for Kubernetes {
         }])
     }
 
+    async fn contact(&self) -> Result<(), CollectError> {
+        let unread = |failure: Failure| CollectError::Unread {
+            what: "what the cluster serves".to_owned(),
+            reason: failure.reason,
+            source: failure.into(),
+        };
+        self.discover().await.map(drop).map_err(unread)
+    }
+
     fn leaves_out(&self, _kind: &Kind, name: &str) -> Option<String> {
         // No kind without namespaces has names with a slash.
         let (namespace, _) = name.split_once('/')?;
@@ -287,6 +311,13 @@ impl Collector for Kubernetes {
         let reads = kinds.into_iter().map(|served| async move { self.read_kind(&served, sink).await });
         let mut reads = futures_util::stream::iter(reads).buffer_unordered(CONCURRENCY);
         while let Some(Ok(())) = reads.next().await {}
+    }
+
+    async fn watch(&self, kinds: &BTreeSet<Kind>, changed: &Notify) {
+        if self.config.watch {
+            watch::watch(self, kinds, changed).await;
+        }
+        std::future::pending::<()>().await;
     }
 
     async fn read(&self, id: &ResourceId) -> Result<Reading, CollectError> {

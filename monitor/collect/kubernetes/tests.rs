@@ -325,3 +325,10 @@ async fn a_kubeconfig_names_the_cluster_and_is_never_quoted() {
     let broken = Kubernetes::new(config("")).unwrap().scopes().await.unwrap_err();
     assert!(broken.to_string().contains("kubeconfig") && !format!("{broken:?}").contains("hunter2"), "{broken:?}");
 }
+
+#[tokio::test]
+async fn the_requests_of_a_day_end_in_a_gap() {
+    let cluster = cluster(Script::cluster(), "requests_per_day: 9").await;
+    assert_eq!(read(&cluster, &["Pod"], "Pod").await, "complete");
+    assert_eq!(read(&cluster, &["Pod"], "").await, "throttled");
+}

@@ -28,6 +28,7 @@ mod peers;
 mod power_cuts;
 mod provider_schemas;
 mod repositories;
+mod starts;
 mod synthetic;
 mod telling;
 mod tidy;

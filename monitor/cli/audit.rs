@@ -63,7 +63,10 @@ impl Place {
     async fn open(&self) -> Result<(Ledger, PathBuf)> {
         let path = self.store.path().context("failed to find the audit log")?;
         if !path.exists() {
-            bail!("failed to find the database `{}`", path.display());
+            bail!(
+                "failed to find the database `{}`\nhint: run the daemon first, or name its configuration",
+                path.display()
+            );
         }
         let store = store::open(&self.store).await.context("failed to open the store")?;
         Ok((Ledger(store), self.audit.anchor_path(path)))

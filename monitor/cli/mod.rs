@@ -6,6 +6,7 @@ mod completions;
 mod demo;
 mod diff;
 mod findings;
+mod hint;
 mod rules;
 mod run;
 mod scan;
@@ -114,6 +115,9 @@ fn print_error(error: &anyhow::Error) {
     });
     if !is_broken_pipe {
         eprintln!("error: {error:#}");
+        if let Some(hint) = hint::hint(error) {
+            eprintln!("hint: {hint}");
+        }
     }
 }
 

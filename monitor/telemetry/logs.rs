@@ -113,7 +113,7 @@ pub struct Telemetry {
 }
 
 // A library that is used to send telemetry must not be traced itself, or it feeds itself.
-const QUIET: &str = "h2=off,hyper=off,hyper_util=off,tonic=off,tower=off,reqwest=off,opentelemetry=error,opentelemetry_sdk=error,opentelemetry_otlp=error,rustls=warn,sqlx=warn,kube_client=warn,gix=warn";
+const QUIET: &str = "h2=off,hyper=off,hyper_util=off,tonic=off,tower=off,reqwest=off,opentelemetry=error,opentelemetry_sdk=error,opentelemetry_otlp=error,rustls=warn,sqlx=warn,kube_client=off,gix=warn";
 
 impl Config {
     /// Checks what can be checked without contacting anybody.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;
 
+use serde_json::Value;
 use serde_json::json;
 
 use crate::harness::daemon::Daemon;
@@ -105,4 +106,54 @@ fn chosen_labels_of_resources_are_told_and_the_rarest_folded() {
     scraped(&daemon, &[&open("web", 2), &open("data", 1), &open("other", 1)]);
     scraped(&daemon, &[r#"driftwarden_folded_label_values{label="team"} 1"#]);
     assert!(!daemon.metrics().contains("settings-"), "a metric names a resource");
+}
+
+/// Returns what a webhook was told: of each notification the name and status of its findings.
+fn told(webhook: &Server) -> Vec<Vec<String>> {
+    let word = |finding: &Value| {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        format!("{} {}", text(&finding["resource"]["name"]), text(&finding["status"]))
+    };
+    let notification = |body: &Value| body["data"]["findings"].as_array().unwrap().iter().map(word).collect();
+    webhook.requests().iter().map(|request| notification(&serde_json::from_slice(&request.body).unwrap())).collect()
+}
+
+#[test]
+fn a_group_is_told_at_intervals_and_again_over_a_restart() {
+    let maps = scripted::config_maps(4);
+    switch(&maps, 0, "off");
+    let cluster = scripted::kubernetes(&maps, scripted::untouched());
+    let webhook = Server::start(|_| Answer::json(200, &json!({})));
+    let notify = format!(
+        r#"
+notify:
+  receivers: [{{name: chat, type: webhook, url: "{}"}}]
+  route: {{receiver: chat, group_by: [kind], group_wait: 0s, group_interval: 15s, repeat_interval: 20s}}
+"#,
+        webhook.url()
+    );
+    let mut daemon = start(&cluster, &notify);
+    process::eventually("the first is told at once", 5, || (told(&webhook).len() == 1).then_some(()));
+    // One scan sees the one, a later one the other: news of one group is one notification, and a restart changes nothing.
+    switch(&maps, 1, "off");
+    scraped_findings(&daemon, 2);
+    switch(&maps, 2, "off");
+    scraped_findings(&daemon, 3);
+    assert_eq!(daemon.stop(), Some(0));
+    daemon.restart();
+    assert_eq!(told(&webhook), [["shop/settings-00 firing"]], "it was told before the interval was over");
+    let next = |what: &str, count: usize| {
+        let mut next = process::eventually(what, 40, || told(&webhook).into_iter().nth(count));
+        next.sort();
+        next
+    };
+    let news = ["shop/settings-01 firing", "shop/settings-02 firing"];
+    assert_eq!(next("the others are told together", 1), news);
+    let open = ["shop/settings-00 firing", "shop/settings-01 firing", "shop/settings-02 firing"];
+    assert_eq!(next("what stays open is told again", 2), open);
+}
+
+fn scraped_findings(daemon: &Daemon, count: usize) {
+    let series = r#"type="violation",drift="",severity="high",priority="2",phase="open"}"#;
+    scraped(daemon, &[&format!(r#"driftwarden_findings{{cloud="shop",scope="kubernetes://shop/-",{series} {count}"#)]);
 }

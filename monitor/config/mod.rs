@@ -542,6 +542,9 @@ mod tests {
         let receiver = "notify:\n  receivers: [{name: oncall, type: webhook, url: \"http://127.0.0.1:1\"}]\n";
         check_after(&format!("{receiver}  route: {{receiver: oncal}}\n"), 3, "unknown receiver `oncal`");
         check_after(&format!("{receiver}  route: {{receiver: oncall, match: ['prio<2']}}\n"), 3, "unknown key `prio`");
+        let route = |rest: &str| format!("{receiver}  route:\n    receiver: oncall\n    {rest}\n");
+        check_after(&route("repeat_interval: 0s"), 5, "out of bounds");
+        check_after(&route("group_interval: soon"), 5, "");
         check_after("notify:\n  receivers: [{name: oncall, type: pager}]\n", 2, "pager");
         check_after("notify:\n  receivers: [{name: oncall}]\n", 2, "missing key `type`");
         let hook = |rest: &str| format!("remediate:\n  hooks:\n  - name: mend\n    match: ['type=drift']\n{rest}");

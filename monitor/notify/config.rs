@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use driftwarden_core::decide::Route;
+use driftwarden_core::group::Spacing;
 use driftwarden_core::matcher::{self, Matcher, MatcherError};
 use jiff::SignedDuration;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -63,6 +64,15 @@ pub struct RouteConfig {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub group_wait: Option<SignedDuration>,
+    /// How long news of a group waits after a notification; 5m unless it is said. Not for receivers that are told everything
+    /// that is open again and again, such as Alertmanager, which has intervals of its own.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub group_interval: Option<SignedDuration>,
+    /// After how long what is still open is told again; 4h unless it is said. Looked at once in each `group_interval`.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub repeat_interval: Option<SignedDuration>,
     /// Whether later siblings are tried after this one.
     #[serde(default, rename = "continue")]
     pub continue_: bool,
@@ -173,7 +183,11 @@ impl Config {
             matchers: Vec::new(),
             receiver: receiver.into(),
             group_by: Vec::new(),
-            group_wait: SignedDuration::from_secs(30),
+            spacing: Spacing {
+                wait: SignedDuration::from_secs(30),
+                interval: SignedDuration::from_mins(5),
+                repeat: SignedDuration::from_hours(4),
+            },
             continue_: false,
             routes: Vec::new(),
         };
@@ -193,7 +207,7 @@ impl Config {
                 None => Arc::clone(&above.receiver),
             },
             group_by: config.group_by.clone().unwrap_or_else(|| above.group_by.clone()),
-            group_wait: config.group_wait.unwrap_or(above.group_wait).max(SignedDuration::ZERO),
+            spacing: spacing(config, above.spacing)?,
             continue_: config.continue_,
             routes: Vec::new(),
         };
@@ -212,6 +226,23 @@ impl Config {
             }
         }
     }
+}
+
+/// Returns how a route spaces its notifications. What would tell without a pause, or never, is refused.
+fn spacing(config: &RouteConfig, above: Spacing) -> Result<Spacing, ConfigError> {
+    let (shortest, longest) = (SignedDuration::from_secs(1), SignedDuration::from_hours(24 * 365));
+    let set = [("group_interval", config.group_interval), ("repeat_interval", config.repeat_interval)];
+    for (key, value) in set {
+        if value.is_some_and(|value| value < shortest || value > longest) {
+            return Err(ConfigError::new(format!("invalid route: `{key}` is out of bounds"))
+                .hint_at(Some("write a duration from 1s to 8760h, such as 5m".to_owned())));
+        }
+    }
+    Ok(Spacing {
+        wait: config.group_wait.unwrap_or(above.wait).clamp(SignedDuration::ZERO, longest),
+        interval: config.group_interval.unwrap_or(above.interval),
+        repeat: config.repeat_interval.unwrap_or(above.repeat),
+    })
 }
 
 fn in_route(error: MatcherError) -> ConfigError {
@@ -312,6 +343,11 @@ mod tests {
             ),
             (json!({"receivers": [oncall()], "route": {"receiver": "oncall", "match": ["x"]}}), "invalid route", ""),
             (
+                json!({"receivers": [oncall()], "route": {"receiver": "oncall", "group_interval": "0s"}}),
+                "`group_interval` is out of bounds",
+                "write a duration from 1s to 8760h, such as 5m",
+            ),
+            (
                 json!({"receivers": [{"name": "x", "type": "webhook", "url": "http://a:b@h"}], "route": route}),
                 "a password does not belong into an address",
                 "",
@@ -328,17 +364,25 @@ mod tests {
         let config = json!({
             "receivers": [oncall(), {"name": "chat", "type": "webhook", "url": "http://127.0.0.1:1"}],
             "route": {
-                "receiver": "chat", "group_by": ["kind"], "group_wait": "5s",
-                "routes": [{"match": ["priority<=2"], "receiver": "oncall", "continue": true}, {"group_by": ["cloud"]}],
+                "receiver": "chat", "group_by": ["kind"], "group_wait": "5s", "group_interval": "2m",
+                "routes": [
+                    {"match": ["priority<=2"], "receiver": "oncall", "repeat_interval": "1h", "continue": true},
+                    {"group_by": ["cloud"]},
+                ],
             },
         });
         let route = build(config).unwrap().route.unwrap();
         let taken: Vec<_> = routes_of(&route, &samples::finding("logs"))
             .iter()
-            .map(|route| (route.receiver.to_string(), route.group_by.join(","), route.group_wait.as_secs()))
+            .map(|route| (route.receiver.to_string(), route.group_by.join(","), route.spacing))
             .collect();
-        let expected = [("oncall", "kind", 5), ("chat", "cloud", 5)];
-        assert_eq!(taken, expected.map(|(receiver, by, wait)| (receiver.to_owned(), by.to_owned(), wait)));
+        let spacing = |repeat| Spacing {
+            wait: SignedDuration::from_secs(5),
+            interval: SignedDuration::from_mins(2),
+            repeat: SignedDuration::from_hours(repeat),
+        };
+        let expected = [("oncall", "kind", spacing(1)), ("chat", "cloud", spacing(4))];
+        assert_eq!(taken, expected.map(|(receiver, by, spacing)| (receiver.to_owned(), by.to_owned(), spacing)));
     }
 
     #[test]

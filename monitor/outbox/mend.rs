@@ -191,7 +191,7 @@ impl Outbox {
     }
 
     async fn put_back(&self, request: &Request, at: Timestamp, why: &str) -> Result<(), StoreError> {
-        tolerated(self.store.retry(self.epoch, request.row, at, why).await)
+        tolerated(self.store.retry(self.epoch, &[request.row], at, why).await)
     }
 
     async fn conclude(

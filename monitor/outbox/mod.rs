@@ -5,6 +5,7 @@
 //! can hit, and each side errs on its own safe side: an alert is told twice, a hook is not run.
 
 mod mend;
+mod remind;
 mod tell;
 
 use std::collections::HashMap;
@@ -81,6 +82,8 @@ pub struct Outbox {
     held: Mutex<HashMap<Arc<str>, Timestamp>>,
     /// When a receiver that forgets was last told everything.
     refreshed: Mutex<HashMap<Arc<str>, Timestamp>>,
+    /// When a receiver that does not forget is to be looked at next, for what is open and was not told for long.
+    looked: Mutex<HashMap<Arc<str>, Timestamp>>,
 }
 
 impl fmt::Debug for Outbox {
@@ -104,6 +107,7 @@ impl Outbox {
             mend_now: Notify::new(),
             held: Mutex::default(),
             refreshed: Mutex::default(),
+            looked: Mutex::default(),
         }
     }
 
@@ -112,6 +116,7 @@ impl Outbox {
         self.receivers.store(Arc::new(receivers));
         self.hooks.store(Arc::new(hooks));
         self.held.lock().clear();
+        self.looked.lock().clear();
         self.wake();
     }
 
@@ -193,6 +198,7 @@ mod tests {
 
     use driftwarden_core::decide::{Action, Notice, Route, decide};
     use driftwarden_core::finding::{Finding, Step, Transition};
+    use driftwarden_core::group::Spacing;
     use tempfile::TempDir;
 
     use super::*;
@@ -386,7 +392,11 @@ mod tests {
             matchers: Vec::new(),
             receiver: "oncall".into(),
             group_by: vec!["kind".to_owned()],
-            group_wait: SignedDuration::ZERO,
+            spacing: Spacing {
+                wait: SignedDuration::ZERO,
+                interval: SignedDuration::from_mins(5),
+                repeat: SignedDuration::from_hours(4),
+            },
             continue_: false,
             routes: Vec::new(),
         }
@@ -504,6 +514,109 @@ mod tests {
         }
         let told: Vec<_> = world.told().into_iter().map(|(_, notices)| notices).collect();
         assert_eq!(told, [["firing"], ["firing"]]);
+    }
+
+    impl World {
+        /// Saves a scan in which these buckets opened (`a`) or were resolved (`-a`), with what follows from it.
+        async fn see(&mut self, buckets: &str) {
+            let step = |word: &str| match word.strip_prefix('-') {
+                Some(name) => Step { finding: resolved(finding(name)).finding, transition: Some(Transition::Resolved) },
+                None => Step { finding: finding(word), transition: Some(Transition::Opened) },
+            };
+            let steps: Vec<Step> = buckets.split(' ').map(step).collect();
+            let actions = decide(&steps, Some(&root()), &[], *self.others.now.lock());
+            let findings = steps.into_iter().map(|step| step.finding).collect();
+            self.scan(findings, actions).await;
+        }
+
+        /// Puts a fresh outbox in its place, as a restart does.
+        async fn restart(&mut self) {
+            self.outbox = outbox(&self.store, &self.others).await;
+            self.outbox.configure(receivers(&self.oncall), Hooks::default());
+        }
+
+        /// Lets minutes pass, and returns what was told in each of them in which something was.
+        async fn pass(&mut self, minutes: i64) -> Vec<(i64, Vec<&'static str>)> {
+            let mut said = Vec::new();
+            for minute in 1..=minutes {
+                let before = self.told().len();
+                self.tell_after(60).await;
+                said.extend(self.told().into_iter().skip(before).map(|(_, words)| (minute, words)));
+            }
+            said
+        }
+    }
+
+    #[tokio::test]
+    async fn news_of_a_group_waits_and_is_told_together() {
+        let mut world = World::new(vec![], None).await;
+        world.see("a").await;
+        assert_eq!(world.pass(1).await, [(1, vec!["firing"])]);
+        world.see("b").await;
+        world.see("c -a").await;
+        assert_eq!(world.pass(10).await.len(), 1);
+        let (_, last) = world.told().pop().unwrap();
+        assert_eq!(last.iter().filter(|word| **word == "firing").count(), 2);
+        assert_eq!(last.len(), 3);
+    }
+
+    #[tokio::test]
+    async fn neither_restart_nor_reload_breaks_a_group_up() {
+        let mut world = World::new(vec![], None).await;
+        world.see("a").await;
+        world.pass(1).await;
+        world.see("b").await;
+        for _ in 0..3 {
+            world.restart().await;
+            assert_eq!(world.pass(1).await, []);
+            world.outbox.configure(receivers(&world.oncall), Hooks::default());
+        }
+        assert_eq!(world.pass(5).await, [(2, vec!["firing"])]);
+    }
+
+    #[tokio::test]
+    async fn what_stays_open_is_told_again_over_a_restart() {
+        let mut world = World::new(vec![], None).await;
+        world.see("a b").await;
+        assert_eq!(world.pass(120).await, [(1, vec!["firing", "firing"])]);
+        world.restart().await;
+        world.see("-a").await;
+        assert_eq!(world.pass(60).await, [(1, vec!["resolved"])]);
+        let again = world.pass(240).await;
+        assert_eq!(again.iter().map(|(_, words)| words.clone()).collect::<Vec<_>>(), [["firing"]]);
+        assert!((180..=186).contains(&again[0].0), "{again:?}");
+        assert_ne!(world.keys()[2], world.keys()[0]);
+    }
+
+    #[tokio::test]
+    async fn a_group_that_is_over_is_told_no_more_and_begins_anew() {
+        let mut world = World::new(vec![], None).await;
+        world.see("a").await;
+        world.pass(10).await;
+        world.see("-a").await;
+        assert_eq!(world.pass(600).await, [(1, vec!["resolved"])]);
+        assert_eq!(world.store.groups("oncall").await.unwrap(), [].into());
+    }
+
+    #[tokio::test]
+    async fn a_repetition_that_failed_is_tried_again() {
+        let mut world = World::new(vec![], None).await;
+        world.see("a").await;
+        world.pass(200).await;
+        world.oncall.script.lock().push_back(busy());
+        let told = world.pass(60).await;
+        assert_eq!(told.iter().map(|(_, words)| words.clone()).collect::<Vec<_>>(), [["firing"], ["firing"]]);
+        assert_eq!(world.keys()[1], world.keys()[2], "a retry has the same key");
+        assert_eq!(world.pending_and_dead().await, (0, 0));
+    }
+
+    #[tokio::test]
+    async fn who_is_told_everything_again_and_again_does_not_wait() {
+        let mut world = World::new(vec![], Some(SignedDuration::from_hours(9))).await;
+        world.see("a").await;
+        world.pass(1).await;
+        world.see("b").await;
+        assert_eq!(world.pass(3).await, [(1, vec!["firing"])]);
     }
 
     #[tokio::test]

@@ -7,14 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use driftwarden_core::decide::{Action, Notice, Route, Status, routes_of};
-use driftwarden_core::finding::{Fingerprint, Phase};
+use driftwarden_core::finding::{Finding, Fingerprint, Phase};
+use driftwarden_core::group::{self, Group, Spacing};
 use futures_util::future::try_join_all;
 use jiff::{SignedDuration, Timestamp};
 use tracing::Instrument as _;
 
 use super::{Outbox, tolerated};
 use crate::notify::{Batch, Notifier, NotifyError, Receivers};
-use crate::store::{Filter, OutboxKind, OutboxRow, StoreError};
+use crate::store::{Filter, OutboxKind, OutboxRow, StoreError, Told};
 use crate::telemetry::events::NotificationEnded;
 use crate::telemetry::{chain, emit};
 
@@ -31,6 +32,7 @@ struct Letter {
     rows: Vec<i64>,
     attempts: u32,
     since: Timestamp,
+    ready_at: Timestamp,
     group: String,
     keys: Vec<String>,
     notices: BTreeMap<Fingerprint, Notice>,
@@ -60,39 +62,55 @@ impl Outbox {
         (is_full, now): (bool, Timestamp),
     ) -> Result<(), StoreError> {
         let Some(notifier) = receivers.by_name.get(&name) else { return self.bury_all(&name, &letters).await };
-        let left = self.tell_one(&name, &**notifier, letters, now).await?;
+        let route = receivers.route.as_ref();
+        let left = self.tell_one((&name, &**notifier), route, letters, now).await?;
         // Rows of a receiver that is down must not stand before those of all others.
         if is_full {
             self.put_off(&name, &left).await?;
         }
-        self.refresh((&name, &**notifier), receivers.route.as_ref(), now).await
+        match (route, notifier.refresh_every()) {
+            (Some(route), Some(every)) => self.refresh((&name, &**notifier), (route, every), now).await,
+            (Some(route), None) => self.remind((&name, &**notifier), route, now).await,
+            (None, _) => Ok(()),
+        }
     }
 
     /// Tells one receiver letter by letter, and returns those that must wait.
     async fn tell_one(
         &self,
-        name: &Arc<str>,
-        notifier: &dyn Notifier,
+        (name, notifier): (&Arc<str>, &dyn Notifier),
+        route: Option<&Route>,
         letters: Vec<Letter>,
         now: Timestamp,
     ) -> Result<Vec<Letter>, StoreError> {
+        // Who is told everything again and again has intervals of its own.
+        let route = route.filter(|_| notifier.refresh_every().is_none());
+        let groups = if letters.is_empty() { BTreeMap::new() } else { self.store.groups(name).await? };
         let mut letters = letters.into_iter();
         while !self.is_held(name, now) {
             let Some(letter) = letters.next() else { break };
-            let batch = self.batch(name, &letter, now).await?;
-            let span = tracing::info_span!(
-                "notify", otel.kind = "client", receiver = %name, group = %batch.group, notices = batch.notices.len()
-            );
-            let result = notifier.send(&batch).instrument(span).await;
+            let due = letter.due(route.and_then(|route| spacing(route, name, &letter)), groups.get(&letter.group));
+            if due > now {
+                tolerated(self.store.postpone(self.epoch, &letter.rows, due).await)?;
+                continue;
+            }
+            let batch = self.batch(name, &letter, (due, now)).await?;
+            let result = send(notifier, &batch).await;
             self.conclude_letter(name, &letter, result, now).await?;
         }
         Ok(letters.collect())
     }
 
-    /// Returns what to tell. On a retry, what is over meanwhile is told as over: the news of its end may have been told.
-    async fn batch(&self, name: &Arc<str>, letter: &Letter, now: Timestamp) -> Result<Batch, StoreError> {
+    /// Returns what to tell. Where it had to wait, what is over meanwhile is told as over: the news of its end may have been
+    /// told.
+    async fn batch(
+        &self,
+        name: &Arc<str>,
+        letter: &Letter,
+        (due, now): (Timestamp, Timestamp),
+    ) -> Result<Batch, StoreError> {
         let mut notices: Vec<Notice> = letter.notices.values().cloned().collect();
-        if letter.attempts > 0 {
+        if letter.attempts > 0 || due > letter.ready_at {
             for notice in notices.iter_mut().filter(|notice| notice.status == Status::Firing) {
                 let known = self.store.finding(notice.finding.fingerprint).await?;
                 if let Some(finding) = known.filter(|finding| finding.phase == Phase::Resolved) {
@@ -112,9 +130,8 @@ impl Outbox {
     ) -> Result<(), StoreError> {
         let error = match &result {
             Ok(()) => {
-                for id in &letter.rows {
-                    tolerated(self.store.sent(self.epoch, *id, now).await)?;
-                }
+                let told = Told { ids: &letter.rows, receiver: name, group: &letter.group, at: now };
+                tolerated(self.store.told(self.epoch, told).await)?;
                 ended(name, "sent", letter.notices.len(), None);
                 return Ok(());
             }
@@ -124,9 +141,7 @@ impl Outbox {
             Err(NotifyError::Retry { after, .. }) if now.duration_since(letter.since) < self.config.give_up_after => {
                 let until = now + letter.wait().max(after.unwrap_or_default());
                 self.held.lock().insert(Arc::clone(name), until);
-                for id in &letter.rows {
-                    tolerated(self.store.retry(self.epoch, *id, until, &error).await)?;
-                }
+                tolerated(self.store.retry(self.epoch, &letter.rows, until, &error).await)?;
                 ended(name, "retried", letter.notices.len(), Some(&error));
                 Ok(())
             }
@@ -135,9 +150,7 @@ impl Outbox {
     }
 
     async fn bury(&self, name: &str, letter: &Letter, error: &str) -> Result<(), StoreError> {
-        for id in &letter.rows {
-            tolerated(self.store.bury(self.epoch, *id, error).await)?;
-        }
+        tolerated(self.store.bury(self.epoch, &letter.rows, error).await)?;
         ended(name, "buried", letter.notices.len(), Some(error));
         Ok(())
     }
@@ -151,30 +164,27 @@ impl Outbox {
 
     async fn put_off(&self, name: &str, letters: &[Letter]) -> Result<(), StoreError> {
         let Some(until) = self.held.lock().get(name).copied() else { return Ok(()) };
-        for id in letters.iter().flat_map(|letter| &letter.rows) {
-            tolerated(self.store.retry(self.epoch, *id, until, "waits behind an earlier notification").await)?;
-        }
-        Ok(())
+        let rows: Vec<i64> = letters.iter().flat_map(|letter| &letter.rows).copied().collect();
+        tolerated(self.store.retry(self.epoch, &rows, until, "waits behind an earlier notification").await)
     }
 
     /// Tells everything that is open to a receiver that forgets. Its failures are not kept: the next round says it all.
     async fn refresh(
         &self,
         (name, notifier): (&Arc<str>, &dyn Notifier),
-        route: Option<&Route>,
+        (route, every): (&Route, SignedDuration),
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let (Some(every), Some(route)) = (notifier.refresh_every(), route) else { return Ok(()) };
         let is_recent = self.refreshed.lock().get(name).is_some_and(|last| now.duration_since(*last) < every);
         if is_recent || self.is_held(name, now) {
             return Ok(());
         }
         self.refreshed.lock().insert(Arc::clone(name), now);
-        let mut filter = Filter { phases: vec![Phase::Open], limit: Some(PAGE), ..Filter::default() };
+        let mut after = None;
         loop {
-            let page = self.store.findings(&filter).await?;
+            let page = self.open_findings(after).await?;
             let Some(last) = page.last() else { return Ok(()) };
-            filter.after = Some(last.fingerprint);
+            after = Some(last.fingerprint);
             let is_for_it = |finding: &_| routes_of(route, finding).iter().any(|route| route.receiver == *name);
             let notices: Vec<Notice> =
                 page.into_iter().filter(is_for_it).map(|finding| Notice { status: Status::Firing, finding }).collect();
@@ -184,7 +194,13 @@ impl Outbox {
         }
     }
 
-    fn is_held(&self, name: &str, now: Timestamp) -> bool {
+    /// Returns the open findings after that one, as many as are told in one go.
+    pub(super) async fn open_findings(&self, after: Option<Fingerprint>) -> Result<Vec<Finding>, StoreError> {
+        let filter = Filter { phases: vec![Phase::Open], after, limit: Some(PAGE), ..Filter::default() };
+        self.store.findings(&filter).await
+    }
+
+    pub(super) fn is_held(&self, name: &str, now: Timestamp) -> bool {
         self.held.lock().get(name).is_some_and(|until| *until > now)
     }
 }
@@ -194,16 +210,28 @@ async fn tell_again(name: &Arc<str>, notifier: &dyn Notifier, notices: Vec<Notic
     let count = notices.len();
     let dedup = format!("refresh-{}", now.as_second());
     let batch = Batch { receiver: Arc::clone(name), group: "refresh".to_owned(), dedup, now, notices };
-    let span =
-        tracing::info_span!("notify", otel.kind = "client", receiver = %name, group = "refresh", notices = count);
-    let result = notifier.send(&batch).instrument(span).await;
+    let result = send(notifier, &batch).await;
     let error = result.err().map(|error| chain(&error));
     let word = if error.is_none() { "refreshed" } else { "unrefreshed" };
     ended(name, word, count, error.as_deref());
     error.is_none()
 }
 
-fn ended(receiver: &str, result: &'static str, notices: usize, error: Option<&str>) {
+/// Sends one batch, as one trace.
+pub(super) async fn send(notifier: &dyn Notifier, batch: &Batch) -> Result<(), NotifyError> {
+    let Batch { receiver, group, notices, .. } = batch;
+    let span = tracing::info_span!("notify", otel.kind = "client", %receiver, %group, notices = notices.len());
+    notifier.send(batch).instrument(span).await
+}
+
+/// Returns how the route that leads to a receiver spaces the group of a letter; nothing if none leads there any more.
+fn spacing(root: &Route, receiver: &str, letter: &Letter) -> Option<Spacing> {
+    let finding = &letter.notices.values().next()?.finding;
+    let is_it = |route: &&Route| *route.receiver == *receiver && route.group_of(finding) == letter.group;
+    routes_of(root, finding).into_iter().find(is_it).map(|route| route.spacing)
+}
+
+pub(super) fn ended(receiver: &str, result: &'static str, notices: usize, error: Option<&str>) {
     emit(&NotificationEnded { receiver, result, notices, error });
 }
 
@@ -213,7 +241,7 @@ fn letters(mut rows: Vec<OutboxRow>) -> BTreeMap<Arc<str>, Vec<Letter>> {
     rows.sort_by_key(|row| row.id);
     let mut all = BTreeMap::<Arc<str>, Vec<Letter>>::new();
     for row in rows {
-        let Action::Notify { receiver, group, dedup, notices, .. } = row.action else { continue };
+        let Action::Notify { receiver, group, dedup, notices, not_before } = row.action else { continue };
         let letters = all.entry(receiver).or_default();
         let notices = notices.into_iter().map(|notice| (notice.finding.fingerprint, notice));
         let same_group = letters.iter_mut().rfind(|letter| letter.group == group);
@@ -227,6 +255,7 @@ fn letters(mut rows: Vec<OutboxRow>) -> BTreeMap<Arc<str>, Vec<Letter>> {
                 rows: vec![row.id],
                 attempts: row.attempts,
                 since: row.created_at,
+                ready_at: not_before,
                 group,
                 keys: vec![dedup],
                 notices: notices.collect(),
@@ -237,6 +266,13 @@ fn letters(mut rows: Vec<OutboxRow>) -> BTreeMap<Arc<str>, Vec<Letter>> {
 }
 
 impl Letter {
+    /// Returns when it is to be told. What failed before has waited enough.
+    fn due(&self, spacing: Option<Spacing>, told_at: Option<&Timestamp>) -> Timestamp {
+        let group = Group { told_at: told_at.copied(), ready_at: Some(self.ready_at) };
+        let spaced = spacing.filter(|_| self.attempts == 0).and_then(|spacing| group::next(group, spacing));
+        spaced.unwrap_or(self.ready_at)
+    }
+
     /// Returns the key of this notification: the same for the same rows.
     fn dedup(&self) -> String {
         match self.keys.as_slice() {

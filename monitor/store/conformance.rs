@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{
     AuditRow, Committed, Config, Filter, IntentFilter, IntentState, NewIntent, OutboxKind, Outcome, Revision,
-    ScanRecord, SchemaRow, Store, StoreError, Unit, UnitGap,
+    ScanRecord, SchemaRow, Store, StoreError, Told, Unit, UnitGap,
 };
 
 /// Where a store can be opened again and again; gone when dropped.
@@ -35,7 +35,7 @@ macro_rules! suite {
         $crate::store::conformance::suite! { $place;
             a_finding_reads_back_as_it_was_written, a_scan_is_saved_once, a_scan_and_its_scope_read_back,
             a_late_epoch_writes_nothing, a_generation_never_goes_back, a_generation_ends_once,
-            findings_are_filtered_and_paged, the_outbox_keeps_until_sent, a_dead_letter_is_counted,
+            findings_are_filtered_and_paged, the_outbox_keeps_until_sent, a_group_remembers_when_it_was_told, a_dead_letter_is_counted,
             the_same_waiting_action_is_kept_once, a_hook_is_intended_once, an_intent_is_concluded_once,
             what_is_old_is_forgotten, the_audit_chain_has_no_holes, a_scan_is_saved_whole_or_not_at_all,
             a_schema_is_kept_until_a_newer_one_is_read
@@ -236,8 +236,11 @@ pub(super) async fn a_late_epoch_writes_nothing(place: Place) {
     let refused = [
         store.commit(old, &ScanRecord { id: "2".to_owned(), ..record.clone() }).await.err(),
         store.sent(old, 1, at(2)).await.err(),
-        store.retry(old, 1, at(2), "no").await.err(),
-        store.bury(old, 1, "no").await.err(),
+        store.told(old, told_now(&[1])).await.err(),
+        store.postpone(old, &[1], at(2)).await.err(),
+        store.forget_group(old, "oncall", "g").await.err(),
+        store.retry(old, &[1], at(2), "no").await.err(),
+        store.bury(old, &[1], "no").await.err(),
         store.intend(old, &intent("reapply", 2)).await.err(),
         store.conclude(old, id, outcome).await.err(),
         store.prune(old, at(999)).await.err(),
@@ -313,7 +316,7 @@ pub(super) async fn the_outbox_keeps_until_sent(place: Place) {
     let first = due(OutboxKind::Notify, 30).await.remove(0);
     assert_eq!((&first.action, first.attempts, first.created_at), (&actions[0], 0, at(60)));
     assert_eq!(due(OutboxKind::Remediate, 60).await[0].action, actions[2]);
-    store.retry(epoch, first.id, at(200), "connection refused").await.unwrap();
+    store.retry(epoch, &[first.id], at(200), "connection refused").await.unwrap();
     assert_eq!(due(OutboxKind::Notify, 199).await.len(), 1);
     let again = due(OutboxKind::Notify, 200).await.pop().unwrap();
     assert_eq!((again.id, again.attempts, again.last_error.as_deref()), (first.id, 1, Some("connection refused")));
@@ -322,13 +325,39 @@ pub(super) async fn the_outbox_keeps_until_sent(place: Place) {
     assert_eq!(due(OutboxKind::Notify, 300).await.len(), 1);
 }
 
+fn told_now(ids: &[i64]) -> Told<'_> {
+    Told { ids, receiver: "oncall", group: "g", at: at(70) }
+}
+
+pub(super) async fn a_group_remembers_when_it_was_told(place: Place) {
+    let store = place.open().await;
+    let epoch = store.take_lead("a", at(0)).await.unwrap();
+    let actions = vec![told("1", at(0)), told("2", at(0))];
+    store.commit(epoch, &ScanRecord { actions, ..record("1", vec![]) }).await.unwrap();
+    let ids: Vec<i64> = store.due(OutboxKind::Notify, at(0), 9).await.unwrap().iter().map(|row| row.id).collect();
+    store.postpone(epoch, &ids, at(60)).await.unwrap();
+    assert_eq!(store.due(OutboxKind::Notify, at(59), 9).await.unwrap(), []);
+    assert_eq!(store.due(OutboxKind::Notify, at(60), 9).await.unwrap()[0].attempts, 0);
+    store.told(epoch, told_now(&ids)).await.unwrap();
+    let again = store.told(epoch, Told { at: at(80), ..told_now(&ids) }).await;
+    assert!(matches!(again, Err(StoreError::Conflict(_))), "{again:?}");
+    drop(store);
+    let store = place.open().await;
+    assert_eq!(store.groups("oncall").await.unwrap(), [("g".to_owned(), at(70))].into());
+    assert_eq!(store.outbox_counts().await.unwrap().pending[0], (OutboxKind::Notify, 0));
+    store.told(epoch, Told { at: at(90), ..told_now(&[]) }).await.unwrap();
+    assert_eq!(store.groups("oncall").await.unwrap(), [("g".to_owned(), at(90))].into());
+    store.forget_group(epoch, "oncall", "g").await.unwrap();
+    assert_eq!(store.groups("oncall").await.unwrap(), [].into());
+}
+
 pub(super) async fn a_dead_letter_is_counted(place: Place) {
     let store = place.open().await;
     let epoch = store.take_lead("a", at(0)).await.unwrap();
     let actions = vec![told("1", at(0)), told("2", at(0)), mended(1)];
     store.commit(epoch, &ScanRecord { actions, ..record("1", vec![]) }).await.unwrap();
     let due = store.due(OutboxKind::Notify, at(0), 1).await.unwrap();
-    store.bury(epoch, due[0].id, "410").await.unwrap();
+    store.bury(epoch, &[due[0].id], "410").await.unwrap();
     let counts = store.outbox_counts().await.unwrap();
     assert_eq!(counts.pending, [(OutboxKind::Notify, 1), (OutboxKind::Remediate, 1)]);
     assert_eq!(counts.dead, [("oncall".to_owned(), 1)]);

@@ -8,6 +8,7 @@ mod conformance;
 mod form;
 mod sqlite;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
@@ -288,6 +289,19 @@ pub struct OutboxRow {
     pub created_at: Timestamp,
 }
 
+/// A notification that arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Told<'a> {
+    /// The actions that it carried out; none where what is open was told again.
+    pub ids: &'a [i64],
+    /// Who was told.
+    pub receiver: &'a str,
+    /// Identity of the group.
+    pub group: &'a str,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// How much is waiting, and how much was given up.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OutboxCounts {
@@ -442,11 +456,23 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Notes that an action was carried out.
     async fn sent(&self, epoch: Epoch, id: i64, now: Timestamp) -> Result<(), StoreError>;
 
-    /// Notes that an action failed and is to be tried again.
-    async fn retry(&self, epoch: Epoch, id: i64, not_before: Timestamp, error: &str) -> Result<(), StoreError>;
+    /// Notes that a group was told, and with it that these actions were carried out.
+    async fn told(&self, epoch: Epoch, told: Told<'_>) -> Result<(), StoreError>;
 
-    /// Notes that an action failed for good: a dead letter.
-    async fn bury(&self, epoch: Epoch, id: i64, error: &str) -> Result<(), StoreError>;
+    /// Notes that actions are not to be carried out before `not_before`. That is no failure.
+    async fn postpone(&self, epoch: Epoch, ids: &[i64], not_before: Timestamp) -> Result<(), StoreError>;
+
+    /// Notes that actions failed and are to be tried again.
+    async fn retry(&self, epoch: Epoch, ids: &[i64], not_before: Timestamp, error: &str) -> Result<(), StoreError>;
+
+    /// Notes that actions failed for good: dead letters.
+    async fn bury(&self, epoch: Epoch, ids: &[i64], error: &str) -> Result<(), StoreError>;
+
+    /// Returns when each group of a receiver was last told.
+    async fn groups(&self, receiver: &str) -> Result<BTreeMap<String, Timestamp>, StoreError>;
+
+    /// Forgets a group that is over: when it begins again, it is a new one.
+    async fn forget_group(&self, epoch: Epoch, receiver: &str, group: &str) -> Result<(), StoreError>;
 
     /// Returns how much is waiting, and how much was given up.
     async fn outbox_counts(&self) -> Result<OutboxCounts, StoreError>;

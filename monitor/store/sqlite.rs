@@ -4,6 +4,7 @@
 //! half made. What is damaged, foreign or newer is refused and left alone: this module deletes nothing but its own
 //! unfinished `.new` file.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use super::form::{from_text, to_text};
 use super::{
     AuditRow, Committed, Epoch, Filter, HistoryRow, Intent, IntentFilter, IntentId, IntentState, NewIntent,
     OutboxCounts, OutboxKind, OutboxRow, Outcome, ScanRecord, ScanSummary, SchemaRow, ScopeState, Store, StoreError,
+    Told,
 };
 
 /// `DWdn`, in the header of every database of this program.
@@ -63,6 +65,11 @@ const SCOPES: &str = "SELECT scans.*, scopes.last_complete_at FROM scopes JOIN s
 const DUE: &str = "SELECT id, action, attempts, last_error, created_at FROM outbox
     WHERE state = 'pending' AND kind = $1 AND not_before <= $2 ORDER BY not_before, id LIMIT $3";
 const SENT: &str = "UPDATE outbox SET state = 'sent', done_at = $2 WHERE id = $1 AND state = 'pending'";
+const TOLD: &str = "INSERT INTO groups (receiver, name, told_at) VALUES ($1, $2, $3)
+    ON CONFLICT (receiver, name) DO UPDATE SET told_at = excluded.told_at";
+const GROUPS: &str = "SELECT name, told_at FROM groups WHERE receiver = $1";
+const FORGET_GROUP: &str = "DELETE FROM groups WHERE receiver = $1 AND name = $2";
+const POSTPONE: &str = "UPDATE outbox SET not_before = $2 WHERE id = $1 AND state = 'pending'";
 const RETRY: &str = "UPDATE outbox SET attempts = attempts + 1, not_before = $2, last_error = $3
     WHERE id = $1 AND state = 'pending'";
 const BURY: &str = "UPDATE outbox SET attempts = attempts + 1, state = 'dead', last_error = $2
@@ -564,8 +571,21 @@ async fn finish(tx: Transaction<'static, Db>, changed: u64, otherwise: String) -
     if changed == 1 { tx.commit().await.map_err(failed("commit")) } else { Err(StoreError::Conflict(otherwise)) }
 }
 
-fn not_pending(id: i64) -> String {
-    format!("action {id} is not pending")
+/// Commits statements that must have changed one action each.
+async fn finish_all(tx: Transaction<'static, Db>, changed: u64, ids: &[i64]) -> Result<(), StoreError> {
+    if changed == integer_of(ids.len()) {
+        return tx.commit().await.map_err(failed("commit"));
+    }
+    Err(StoreError::Conflict(format!("not all of the actions {ids:?} are pending")))
+}
+
+async fn mark_sent(tx: &mut SqliteConnection, ids: &[i64], at: Timestamp) -> Result<u64, StoreError> {
+    let mut changed = 0;
+    for id in ids {
+        let done = sqlx::query(SENT).bind(*id).bind(nanos(at)).execute(&mut *tx).await;
+        changed += done.map_err(failed("note that an action was carried out"))?.rows_affected();
+    }
+    Ok(changed)
 }
 
 #[async_trait]
@@ -652,23 +672,60 @@ impl Store for Sqlite {
 
     async fn sent(&self, epoch: Epoch, id: i64, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.begin(epoch).await?;
-        let query = sqlx::query(SENT).bind(id).bind(nanos(now));
-        let done = query.execute(&mut *tx).await.map_err(failed("note that an action was carried out"))?;
-        finish(tx, done.rows_affected(), not_pending(id)).await
+        let changed = mark_sent(&mut tx, &[id], now).await?;
+        finish_all(tx, changed, &[id]).await
     }
 
-    async fn retry(&self, epoch: Epoch, id: i64, not_before: Timestamp, error: &str) -> Result<(), StoreError> {
+    async fn told(&self, epoch: Epoch, told: Told<'_>) -> Result<(), StoreError> {
+        let Told { ids, receiver, group, at } = told;
         let mut tx = self.begin(epoch).await?;
-        let query = sqlx::query(RETRY).bind(id).bind(nanos(not_before)).bind(error);
-        let done = query.execute(&mut *tx).await.map_err(failed("put an action off"))?;
-        finish(tx, done.rows_affected(), not_pending(id)).await
+        let changed = mark_sent(&mut tx, ids, at).await?;
+        let query = sqlx::query(TOLD).bind(receiver).bind(group).bind(nanos(at));
+        query.execute(&mut *tx).await.map_err(failed("note that a group was told"))?;
+        finish_all(tx, changed, ids).await
     }
 
-    async fn bury(&self, epoch: Epoch, id: i64, error: &str) -> Result<(), StoreError> {
+    async fn postpone(&self, epoch: Epoch, ids: &[i64], not_before: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.begin(epoch).await?;
-        let query = sqlx::query(BURY).bind(id).bind(error);
-        let done = query.execute(&mut *tx).await.map_err(failed("give an action up"))?;
-        finish(tx, done.rows_affected(), not_pending(id)).await
+        let mut changed = 0;
+        for id in ids {
+            let done = sqlx::query(POSTPONE).bind(*id).bind(nanos(not_before)).execute(&mut *tx).await;
+            changed += done.map_err(failed("postpone an action"))?.rows_affected();
+        }
+        finish_all(tx, changed, ids).await
+    }
+
+    async fn retry(&self, epoch: Epoch, ids: &[i64], not_before: Timestamp, error: &str) -> Result<(), StoreError> {
+        let mut tx = self.begin(epoch).await?;
+        let mut changed = 0;
+        for id in ids {
+            let done = sqlx::query(RETRY).bind(*id).bind(nanos(not_before)).bind(error).execute(&mut *tx).await;
+            changed += done.map_err(failed("put an action off"))?.rows_affected();
+        }
+        finish_all(tx, changed, ids).await
+    }
+
+    async fn bury(&self, epoch: Epoch, ids: &[i64], error: &str) -> Result<(), StoreError> {
+        let mut tx = self.begin(epoch).await?;
+        let mut changed = 0;
+        for id in ids {
+            let done = sqlx::query(BURY).bind(*id).bind(error).execute(&mut *tx).await;
+            changed += done.map_err(failed("give an action up"))?.rows_affected();
+        }
+        finish_all(tx, changed, ids).await
+    }
+
+    async fn groups(&self, receiver: &str) -> Result<BTreeMap<String, Timestamp>, StoreError> {
+        let rows: Vec<(String, i64)> =
+            sqlx::query_as(GROUPS).bind(receiver).fetch_all(&self.readers).await.map_err(failed("read the groups"))?;
+        rows.into_iter().map(|(name, told_at)| Ok((name, time(told_at)?))).collect()
+    }
+
+    async fn forget_group(&self, epoch: Epoch, receiver: &str, group: &str) -> Result<(), StoreError> {
+        let mut tx = self.begin(epoch).await?;
+        let query = sqlx::query(FORGET_GROUP).bind(receiver).bind(group);
+        query.execute(&mut *tx).await.map_err(failed("forget a group"))?;
+        tx.commit().await.map_err(failed("commit"))
     }
 
     async fn outbox_counts(&self) -> Result<OutboxCounts, StoreError> {

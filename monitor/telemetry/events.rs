@@ -379,7 +379,7 @@ impl Event for RequestFailed<'_> {
 pub struct NotificationEnded<'a> {
     /// Name of the receiver.
     pub receiver: &'a str,
-    /// `sent`, `retried`, `buried`, `refreshed` or `unrefreshed`.
+    /// `sent`, `retried`, `buried`, `refreshed`, `unrefreshed`, `repeated` or `unrepeated`.
     pub result: &'static str,
     /// How many findings it was about.
     pub notices: usize,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 
 use crate::finding::{Finding, Fingerprint, Step, Transition};
+use crate::group::Spacing;
 use crate::matcher::{self, Matcher};
 
 /// Which findings go to which receiver, in Alertmanager's form.
@@ -16,12 +17,23 @@ pub struct Route {
     pub receiver: Arc<str>,
     /// Keys of a finding by which notifications are grouped.
     pub group_by: Vec<String>,
-    /// How long the first notification of a group waits for company.
-    pub group_wait: SignedDuration,
+    /// How the notifications of a group are spaced.
+    pub spacing: Spacing,
     /// Whether later siblings are tried after this one matched.
     pub continue_: bool,
     /// More special routes; the first that matches wins.
     pub routes: Vec<Route>,
+}
+
+impl Route {
+    /// Returns the identity of the group that a finding is told in.
+    pub fn group_of(&self, finding: &Finding) -> String {
+        self.group_by
+            .iter()
+            .map(|key| format!("{key}={:?}", matcher::field(finding, key)))
+            .collect::<Vec<_>>()
+            .join(",")
+    }
 }
 
 /// Which findings a hook may mend.
@@ -117,9 +129,9 @@ fn notifications(steps: &[Step], root: &Route, now: Timestamp) -> Vec<Action> {
             Some(Transition::Appeared | Transition::Vanished) | None => continue,
         };
         for route in routes_of(root, &step.finding) {
-            let key = (group_key(route, &step.finding), Arc::clone(&route.receiver));
+            let key = (route.group_of(&step.finding), Arc::clone(&route.receiver));
             let notice = Notice { status, finding: step.finding.clone() };
-            groups.entry(key).or_insert_with(|| (route.group_wait, Vec::new())).1.push(notice);
+            groups.entry(key).or_insert_with(|| (route.spacing.wait, Vec::new())).1.push(notice);
         }
     }
     groups
@@ -158,8 +170,4 @@ pub fn routes_of<'a>(root: &'a Route, finding: &Finding) -> Vec<&'a Route> {
         taken.push(root);
     }
     taken
-}
-
-fn group_key(route: &Route, finding: &Finding) -> String {
-    route.group_by.iter().map(|key| format!("{key}={:?}", matcher::field(finding, key))).collect::<Vec<_>>().join(",")
 }

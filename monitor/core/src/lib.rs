@@ -5,7 +5,7 @@
 //!
 //! In reading order:
 //! [`resource`] → [`siblings`] → [`expected`] → [`schema`] → [`normalize`] → [`compare`] → [`rule`] → [`ignore`] →
-//! [`snapshot`] → [`control`] → [`cause`] → [`finding`] → [`priority`] → [`decide`].
+//! [`snapshot`] → [`control`] → [`cause`] → [`finding`] → [`priority`] → [`decide`] → [`group`].
 
 pub mod cause;
 pub mod compare;
@@ -13,6 +13,7 @@ pub mod control;
 pub mod decide;
 pub mod expected;
 pub mod finding;
+pub mod group;
 pub mod ignore;
 pub mod matcher;
 pub mod normalize;

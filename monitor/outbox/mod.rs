@@ -500,9 +500,27 @@ mod tests {
         let steps: Vec<Step> = (0..50_000).map(opened).collect();
         let actions = decide(&steps, Some(&root()), &[], at(BEGIN));
         drop(steps);
+        assert_eq!(actions.len(), 100, "what is saved in one row is bounded");
         world.scan(vec![], actions).await;
         world.tell_after(0).await;
         assert_eq!(world.told().iter().map(|(_, notices)| notices.len()).collect::<Vec<_>>(), [50_000]);
+        assert_eq!(world.pending_and_dead().await, (0, 0));
+    }
+
+    #[tokio::test]
+    async fn a_group_is_not_torn_where_a_round_ends() {
+        let mut world = World::new(vec![], None).await;
+        let of = |group: &str, n: usize| {
+            let dedup = format!("{group}{n}");
+            let notices = vec![firing(finding(&dedup))];
+            let (receiver, group) = ("oncall".into(), group.to_owned());
+            Action::Notify { receiver, group, dedup, not_before: at(BEGIN), notices }
+        };
+        let actions = (0..499).map(|n| of("a", n)).chain((0..3).map(|n| of("b", n))).collect();
+        world.scan(vec![], actions).await;
+        world.tell_after(0).await;
+        world.tell_after(1).await;
+        assert_eq!(world.told().iter().map(|(_, notices)| notices.len()).collect::<Vec<_>>(), [499, 3]);
     }
 
     #[tokio::test]

@@ -19,7 +19,7 @@ use crate::store::{Filter, OutboxKind, OutboxRow, StoreError, Told};
 use crate::telemetry::events::NotificationEnded;
 use crate::telemetry::{chain, emit};
 
-/// Rows that are looked at in one go.
+/// Rows that are looked at in one go; each holds a bounded number of findings.
 const LIMIT: u32 = 500;
 /// Findings that are told again in one go.
 const PAGE: u32 = 500;
@@ -43,7 +43,9 @@ impl Outbox {
     pub(super) async fn tell(&self, now: Timestamp) -> Result<(), StoreError> {
         let rows = self.store.due(OutboxKind::Notify, now, LIMIT).await?;
         let is_full = rows.len() >= usize::try_from(LIMIT).unwrap_or(usize::MAX);
+        let last = rows.last().filter(|_| is_full).map(|row| row.id);
         let mut letters = letters(rows);
+        leave_torn(&mut letters, last);
         let receivers = self.receivers.load_full();
         let names: BTreeSet<Arc<str>> = receivers.by_name.keys().chain(letters.keys()).cloned().collect();
         let told = names.into_iter().map(|name| {
@@ -263,6 +265,15 @@ fn letters(mut rows: Vec<OutboxRow>) -> BTreeMap<Arc<str>, Vec<Letter>> {
         }
     }
     all
+}
+
+/// Leaves the letter to which a row belongs for the next round, for there may be more of it; unless it is all there is.
+fn leave_torn(letters: &mut BTreeMap<Arc<str>, Vec<Letter>>, last: Option<i64>) {
+    if let Some(last) = last.filter(|_| letters.values().map(Vec::len).sum::<usize>() > 1) {
+        for letters in letters.values_mut() {
+            letters.retain(|letter| !letter.rows.contains(&last));
+        }
+    }
 }
 
 impl Letter {

@@ -436,14 +436,19 @@ impl Form for Action {
     const WHAT: &'static str = "action";
 
     fn written(&self) -> ActionForm {
-        match self.clone() {
-            Self::Notify { receiver, group, dedup, not_before, notices } => {
-                let notices = notices.iter().map(Form::written).collect();
-                ActionForm::Notify { receiver, group, dedup, not_before, notices }
-            }
-            Self::Remediate { hook, fingerprint, generation } => {
-                ActionForm::Remediate { hook, fingerprint: fingerprint.to_string(), generation }
-            }
+        match self {
+            Self::Notify { receiver, group, dedup, not_before, notices } => ActionForm::Notify {
+                receiver: Arc::clone(receiver),
+                group: group.clone(),
+                dedup: dedup.clone(),
+                not_before: *not_before,
+                notices: notices.iter().map(Form::written).collect(),
+            },
+            Self::Remediate { hook, fingerprint, generation } => ActionForm::Remediate {
+                hook: Arc::clone(hook),
+                fingerprint: fingerprint.to_string(),
+                generation: *generation,
+            },
         }
     }
 

@@ -100,6 +100,9 @@ pub enum Action {
     },
 }
 
+/// Notices in one action: what is saved in one row stays small. The actions of one group are told as one notification.
+const NOTICES_PER_ACTION: usize = 500;
+
 /// Decides what the steps of one scan mean for others. Sorted; the same steps give the same actions in any order.
 pub fn decide(steps: &[Step], root: Option<&Route>, hooks: &[HookRule], now: Timestamp) -> Vec<Action> {
     let mut actions = root.map(|root| notifications(steps, root, now)).unwrap_or_default();
@@ -136,20 +139,33 @@ fn notifications(steps: &[Step], root: &Route, now: Timestamp) -> Vec<Action> {
     }
     groups
         .into_iter()
-        .map(|((group, receiver), (wait, notices))| notify(receiver, group, now + wait, notices))
+        .flat_map(|((group, receiver), (wait, notices))| notify((receiver, group), now + wait, notices))
         .collect()
 }
 
-fn notify(receiver: Arc<str>, group: String, not_before: Timestamp, mut notices: Vec<Notice>) -> Action {
+fn notify(
+    (receiver, group): (Arc<str>, String),
+    not_before: Timestamp,
+    mut notices: Vec<Notice>,
+) -> impl Iterator<Item = Action> {
     notices.sort_by_key(|notice| notice.finding.fingerprint);
+    let mut notices = notices.into_iter();
+    std::iter::from_fn(move || {
+        let notices: Vec<Notice> = notices.by_ref().take(NOTICES_PER_ACTION).collect();
+        let (receiver, group) = (Arc::clone(&receiver), group.clone());
+        let dedup = dedup(&receiver, &group, &notices);
+        (!notices.is_empty()).then_some(Action::Notify { receiver, group, dedup, not_before, notices })
+    })
+}
+
+fn dedup(receiver: &str, group: &str, notices: &[Notice]) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(receiver.as_bytes());
     hasher.update(group.as_bytes());
-    for Notice { status, finding } in &notices {
+    for Notice { status, finding } in notices {
         hasher.update(format!("\n{} {} {}", finding.fingerprint, finding.generation, status.as_str()).as_bytes());
     }
-    let dedup = hasher.finalize().to_hex().as_str().get(..32).unwrap_or_default().to_owned();
-    Action::Notify { receiver, group, dedup, not_before, notices }
+    hasher.finalize().to_hex().as_str().get(..32).unwrap_or_default().to_owned()
 }
 
 /// Returns the routes that a finding takes: in each list the first that matches, and its siblings while it continues.

@@ -291,6 +291,8 @@ fn advance_all(
     let mut steps = Vec::new();
     let mut advance = |known: Option<Finding>, sighting, confirmation| {
         let step = finding::advance(known, sighting, confirmation, pass.policy.hold, (pass.scope, now));
+        // What was over stays as it was saved: writing it again at each look would keep it for ever.
+        let step = step.filter(|step| step.transition.is_some() || step.finding.phase != Phase::Resolved);
         steps.extend(step.map(|step| prioritized(step, &pass.policy.weights, now)));
     };
     for (evidence, confirmation) in seen {

@@ -358,7 +358,10 @@ mod tests {
     async fn a_restart_asks_nobody() {
         let (minutes, clock) = clock!(MINUTES);
         let folder = tempfile::tempdir().unwrap();
-        let config = store::Config { url: format!("sqlite://{}", folder.path().join("memory.db").display()) };
+        let config = store::Config {
+            url: format!("sqlite://{}", folder.path().join("memory.db").display()),
+            ..store::Config::default()
+        };
         let start = || async {
             let store = store::open(&config).await.unwrap();
             let epoch = store.take_lead("a", clock()).await.unwrap();

@@ -157,3 +157,43 @@ fn scraped_findings(daemon: &Daemon, count: usize) {
     let series = r#"type="violation",drift="",severity="high",priority="2",phase="open"}"#;
     scraped(daemon, &[&format!(r#"driftwarden_findings{{cloud="shop",scope="kubernetes://shop/-",{series} {count}"#)]);
 }
+
+/// Makes everything that is dated in the database of a stopped daemon so many days older, behind its back.
+fn age(daemon: &Daemon, days: u32) {
+    let script = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); by = int(sys.argv[2]) * 86400 * 10**9\n\
+        for table, column in [('history', 'at'), ('scans', 'finished_at'), ('outbox', 'done_at')]:\n    \
+        db.execute(f'UPDATE {table} SET {column} = {column} - {by}')\ndb.commit()";
+    let mut python = std::process::Command::new("python3");
+    process::run(python.args(["-c", script]).arg(daemon.dir().join("driftwarden.db")).arg(days.to_string()), None)
+        .unwrap();
+}
+
+fn names(daemon: &Daemon, phase: &str) -> Vec<String> {
+    let answer = daemon.api(&format!("/api/v1/findings?phase={phase}")).json();
+    let findings = answer["findings"].as_array().unwrap();
+    findings.iter().map(|finding| finding["resource"]["name"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn what_is_over_for_long_is_forgotten_and_what_is_open_is_not() {
+    let maps = scripted::config_maps(2);
+    switch(&maps, 0, "off");
+    switch(&maps, 1, "off");
+    let cluster = scripted::kubernetes(&maps, scripted::untouched());
+    let mut daemon = start(&cluster, "");
+    process::eventually("both open", 20, || (names(&daemon, "open").len() == 2).then_some(()));
+    switch(&maps, 0, "on");
+    process::eventually("one is over", 20, || (names(&daemon, "resolved").len() == 1).then_some(()));
+    for (days, kept) in [(89, 1), (2, 0)] {
+        assert_eq!(daemon.stop(), Some(0));
+        age(&daemon, days);
+        daemon.restart();
+        let what = format!("{kept} of what is over is kept");
+        process::eventually(&what, 20, || (names(&daemon, "resolved").len() == kept).then_some(()));
+        assert_eq!(names(&daemon, "open"), ["shop/settings-01"]);
+    }
+    let config = daemon.config().display().to_string();
+    assert_eq!(daemon.stop(), Some(0));
+    let (code, output, complaint) = daemon.cli(&["audit", "verify", "--config", &config]);
+    assert_eq!(code, 0, "{output}{complaint}");
+}

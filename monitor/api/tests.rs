@@ -51,7 +51,7 @@ impl Server {
     async fn new(tokens: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("memory.db").display());
-        let store = store::open(&store::Config { url }).await.unwrap();
+        let store = store::open(&store::Config { url, ..store::Config::default() }).await.unwrap();
         let epoch = store.take_lead("test", Timestamp::UNIX_EPOCH).await.unwrap();
         store.commit(epoch, &record()).await.unwrap();
         let token = |(n, text): (usize, &&str)| {

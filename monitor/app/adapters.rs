@@ -62,7 +62,7 @@ fn random() -> anyhow::Result<[u8; 32]> {
 pub(super) fn check_unchanged(before: &Config, after: &Config) -> anyhow::Result<()> {
     let same = [
         ("listen", before.listen == after.listen),
-        ("store", before.store == after.store),
+        ("store.url", before.store.url == after.store.url),
         ("telemetry", before.telemetry == after.telemetry),
         ("audit", before.audit == after.audit),
         ("auth", before.auth == after.auth),

@@ -6,6 +6,7 @@
 mod adapters;
 mod clouds;
 mod reload;
+mod retention;
 mod sources;
 
 use std::collections::BTreeMap;
@@ -180,6 +181,7 @@ impl App {
         self.tasks.spawn(api::server::serve(listener, router, stop.clone()));
         self.tasks.spawn(adapters::carry_out(Arc::clone(&shared.outbox), stop.clone()));
         self.tasks.spawn(reload::watch(Arc::clone(shared), stop.clone()));
+        self.tasks.spawn(retention::forget(Arc::clone(shared), stop.clone()));
         shared.run_plan();
     }
 

@@ -233,6 +233,10 @@ impl Reader<'_> {
         let listen = self.listen();
         let mut store: store::Config = self.section("store");
         store.url = self.store_url(&store.url);
+        if store.retention_days == 0 {
+            let hint = "write a number of days, such as 90".to_owned();
+            self.complain("/store/retention_days", "nothing would be kept", Some(hint));
+        }
         let audit = self.section("audit");
         let auth = self.section("auth");
         let telemetry = self.telemetry();
@@ -492,6 +496,8 @@ mod tests {
         check_after("listen: here\n", 1, "not an address");
         check_after("store:\n  url: postgres://db\n", 2, "unknown sort of store");
         check_after("store: {path: x}\n", 1, "unknown key `path`");
+        check_after("store:\n  retention_days: 0\n", 2, "nothing would be kept");
+        check_after("store: {retention_days: 90d}\n", 1, "invalid type");
         check_after("telemetry:\n  log: {level: loud}\n", 2, "invalid log level `loud`");
         check_after("telemetry:\n  log:\n    format: xml\n", 3, "unknown value `xml`");
         check_after("hold: {scans: two}\n", 1, "invalid type");

@@ -285,7 +285,7 @@ mod tests {
         async fn new(script: Vec<NotifyError>, refresh: Option<SignedDuration>) -> Self {
             let folder = tempfile::tempdir().unwrap();
             let url = format!("sqlite://{}", folder.path().join("test.db").display());
-            let store = store::open(&store::Config { url }).await.unwrap();
+            let store = store::open(&store::Config { url, ..store::Config::default() }).await.unwrap();
             let others = Arc::new(Others {
                 now: Mutex::new(at(BEGIN)),
                 answers: Mutex::default(),

@@ -37,7 +37,7 @@ macro_rules! suite {
             a_late_epoch_writes_nothing, a_generation_never_goes_back, a_generation_ends_once,
             findings_are_filtered_and_paged, the_outbox_keeps_until_sent, a_group_remembers_when_it_was_told, a_dead_letter_is_counted,
             the_same_waiting_action_is_kept_once, a_hook_is_intended_once, an_intent_is_concluded_once,
-            what_is_old_is_forgotten, the_audit_chain_has_no_holes, a_scan_is_saved_whole_or_not_at_all,
+            what_is_old_is_forgotten, only_what_is_resolved_and_settled_is_forgotten, the_audit_chain_has_no_holes, a_scan_is_saved_whole_or_not_at_all,
             a_schema_is_kept_until_a_newer_one_is_read
         }
     };
@@ -423,6 +423,48 @@ pub(super) async fn what_is_old_is_forgotten(place: Place) {
     assert_eq!(store.finding(known.fingerprint).await.unwrap(), Some(known));
     assert_eq!(store.outbox_counts().await.unwrap().pending[0], (OutboxKind::Notify, 1));
     assert_eq!(store.intend(epoch, &intent("reapply", 1)).await.unwrap(), None);
+}
+
+pub(super) async fn only_what_is_resolved_and_settled_is_forgotten(place: Place) {
+    let store = place.open().await;
+    let epoch = store.take_lead("a", at(0)).await.unwrap();
+    let over = |name| step(finding(name, 1, Phase::Resolved), Transition::Resolved);
+    let steps = vec![
+        over("gone"),
+        over("unknown outcome"),
+        over("awaits a hook"),
+        step(finding("open", 1, Phase::Open), Transition::Opened),
+        step(finding("pending", 1, Phase::Pending), Transition::Appeared),
+    ];
+    let prints: Vec<Fingerprint> = steps.iter().map(|step| step.finding.fingerprint).collect();
+    let [gone, unknown, awaits, ..] = prints[..] else { panic!() };
+    let actions = vec![
+        told("dead", at(0)),
+        told("waits", at(0)),
+        Action::Remediate { hook: "reapply".into(), fingerprint: awaits, generation: 1 },
+    ];
+    store.commit(epoch, &ScanRecord { actions, ..record("1", steps) }).await.unwrap();
+    let due = store.due(OutboxKind::Notify, at(0), 1).await.unwrap();
+    store.bury(epoch, &[due[0].id], "410").await.unwrap();
+    for (fingerprint, state) in [(gone, IntentState::Verified), (unknown, IntentState::UnknownOutcome)] {
+        let id = store.intend(epoch, &NewIntent { fingerprint, ..intent("reapply", 1) }).await.unwrap().unwrap();
+        store.conclude(epoch, id, Outcome { state, detail: "", at: at(2) }).await.unwrap();
+    }
+    // A scan sees what is resolved again and again, and does not make it younger.
+    let seen = Step { finding: finding("gone", 1, Phase::Resolved), transition: None };
+    store.commit(epoch, &ScanRecord { finished_at: at(5000), ..record("2", vec![seen]) }).await.unwrap();
+    assert!(store.prune(epoch, at(60)).await.unwrap() == 0, "as old as allowed");
+    assert!(store.prune(epoch, at(4000)).await.unwrap() > 0);
+    let mut kept: Vec<_> = store.findings(&Filter::default()).await.unwrap().iter().map(|it| it.fingerprint).collect();
+    let mut wanted = prints[1..].to_vec();
+    kept.sort();
+    wanted.sort();
+    assert_eq!(kept, wanted);
+    let states: Vec<_> = store.intents(&IntentFilter::default()).await.unwrap().iter().map(|it| it.state).collect();
+    assert_eq!(states, [IntentState::UnknownOutcome]);
+    let counts = store.outbox_counts().await.unwrap();
+    assert_eq!(counts.pending, [(OutboxKind::Notify, 1), (OutboxKind::Remediate, 1)]);
+    assert_eq!(counts.dead, [("oncall".to_owned(), 1)]);
 }
 
 pub(super) async fn the_audit_chain_has_no_holes(place: Place) {

@@ -18,7 +18,7 @@ use driftwarden_core::decide::Action;
 use driftwarden_core::finding::{Finding, Fingerprint, Phase, Severity, Step};
 use driftwarden_core::resource::{GapReason, Kind, ResourceId, Scope};
 use driftwarden_core::schema::Schema;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -28,15 +28,23 @@ use serde::Deserialize;
 pub struct Config {
     /// `sqlite://PATH`, relative to the working directory.
     pub url: String,
+    /// For how many days resolved findings, scans, history and sent notifications are kept. What is open, what is of unknown
+    /// outcome, dead letters and the audit log stay.
+    pub retention_days: u16,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { url: "sqlite://./driftwarden.db".to_owned() }
+        Self { url: "sqlite://./driftwarden.db".to_owned(), retention_days: 90 }
     }
 }
 
 impl Config {
+    /// Returns the time before which things are forgotten.
+    pub fn forgotten_before(&self, now: Timestamp) -> Timestamp {
+        now - SignedDuration::from_hours(24) * i32::from(self.retention_days)
+    }
+
     /// Returns the file of the database.
     pub fn path(&self) -> Result<&Path, StoreError> {
         let path = self.url.strip_prefix("sqlite://").filter(|path| !path.is_empty());
@@ -487,8 +495,10 @@ pub trait Store: fmt::Debug + Send + Sync {
     /// Returns intents, oldest first. Those in state `Started` at start are of unknown outcome.
     async fn intents(&self, filter: &IntentFilter) -> Result<Vec<Intent>, StoreError>;
 
-    /// Forgets scans, history and sent actions that ended before `before`. Findings and intents are kept.
-    async fn prune(&self, epoch: Epoch, before: Timestamp) -> Result<(), StoreError>;
+    /// Forgets what ended before `before`, and returns how many rows that were: scans (but the last one of each scope),
+    /// history, sent actions, and resolved findings with the intents for them. A finding stays while it is open, while the
+    /// outcome of a hook for it is unknown and while one waits for it.
+    async fn prune(&self, epoch: Epoch, before: Timestamp) -> Result<u64, StoreError>;
 
     /// Keeps schemas, each instead of the one that was kept for its realm and kind before.
     async fn save_schemas(&self, epoch: Epoch, rows: &[SchemaRow]) -> Result<(), StoreError>;

@@ -82,10 +82,20 @@ const CONCLUDE: &str = "UPDATE intents SET state = $2, detail = $3, concluded_at
     WHERE id = $1 AND state = 'started'";
 const INTENTS: &str =
     "SELECT id, hook, fingerprint, generation, resource, state, detail, at, concluded_at FROM intents WHERE TRUE";
-const PRUNE: [&str; 3] = [
+/// In this order: a resolved finding is as old as the last of its history, and takes its intents with it. A finding that
+/// appears again is a new one then, and begins with generation 1.
+const PRUNE: [&str; 6] = [
     "DELETE FROM scans WHERE finished_at < $1 AND id NOT IN (SELECT last_scan FROM scopes)",
     "DELETE FROM history WHERE at < $1",
     "DELETE FROM outbox WHERE state = 'sent' AND done_at < $1",
+    "DELETE FROM groups WHERE told_at < $1",
+    "DELETE FROM findings WHERE phase = 'resolved'
+        AND NOT EXISTS (SELECT 1 FROM history WHERE history.fingerprint = findings.fingerprint)
+        AND fingerprint NOT IN (SELECT fingerprint FROM intents WHERE state IN ('started', 'unknown_outcome') OR at >= $1)
+        AND fingerprint NOT IN
+            (SELECT substr(dedup, 1, 32) FROM outbox WHERE kind = 'remediate' AND state = 'pending')",
+    "DELETE FROM intents WHERE state NOT IN ('started', 'unknown_outcome') AND at < $1
+        AND fingerprint NOT IN (SELECT fingerprint FROM findings)",
 ];
 const SAVE_SCHEMA: &str = "INSERT INTO schemas (realm, kind, version, read_at, body) VALUES ($1, $2, $3, $4, $5)
     ON CONFLICT (realm, kind) DO UPDATE SET version = excluded.version, read_at = excluded.read_at,
@@ -768,13 +778,15 @@ impl Store for Sqlite {
         rows.map_err(failed("read intents"))?.iter().map(intent).collect()
     }
 
-    async fn prune(&self, epoch: Epoch, before: Timestamp) -> Result<(), StoreError> {
+    async fn prune(&self, epoch: Epoch, before: Timestamp) -> Result<u64, StoreError> {
         let mut tx = self.begin(epoch).await?;
+        let mut forgotten = 0;
         for statement in PRUNE {
-            let query = sqlx::query(statement).bind(nanos(before));
-            query.execute(&mut *tx).await.map_err(failed("forget what is old"))?;
+            let done = sqlx::query(statement).bind(nanos(before)).execute(&mut *tx).await;
+            forgotten += done.map_err(failed("forget what is old"))?.rows_affected();
         }
-        tx.commit().await.map_err(failed("commit"))
+        tx.commit().await.map_err(failed("commit"))?;
+        Ok(forgotten)
     }
 
     async fn save_schemas(&self, epoch: Epoch, rows: &[SchemaRow]) -> Result<(), StoreError> {
@@ -831,7 +843,7 @@ mod tests {
     fn place() -> Place {
         let folder = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", folder.path().join("memory.db").display());
-        Place { config: Config { url }, _folder: folder }
+        Place { config: Config { url, ..Config::default() }, _folder: folder }
     }
 
     suite!(place);

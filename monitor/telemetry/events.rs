@@ -334,6 +334,32 @@ impl Event for ConfigReloaded<'_> {
     }
 }
 
+/// What is old was forgotten.
+#[derive(Debug)]
+pub struct MemoryPruned {
+    /// How many rows that were.
+    pub rows: u64,
+}
+
+impl Event for MemoryPruned {
+    fn record(&self) {
+        tracing::debug!(rows = self.rows, "forgot what is old");
+    }
+}
+
+/// What is old could not be forgotten; it is tried again.
+#[derive(Debug)]
+pub struct MemoryNotPruned<'a> {
+    /// Why.
+    pub error: &'a dyn std::error::Error,
+}
+
+impl Event for MemoryNotPruned<'_> {
+    fn record(&self) {
+        tracing::warn!(error = chain(self.error), "failed to forget what is old");
+    }
+}
+
 /// The audit log grew.
 #[derive(Debug)]
 pub struct AuditAppended {

@@ -22,7 +22,7 @@ use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use tracing::{Instrument, debug_span, info_span};
+use tracing::{Instrument, Span, debug_span, info_span};
 use uuid::Uuid;
 
 use crate::collect::{Collector, Read, Reading, Wanted};
@@ -109,7 +109,6 @@ const CONFIRMATIONS_AT_ONCE: usize = 8;
 
 /// Scans one scope and saves what follows from it. To be called again and again with the same `memory`.
 pub async fn scan(pass: &Pass<'_>, memory: &mut Snapshot, store: &dyn Store, epoch: Epoch) -> anyhow::Result<Report> {
-    let span = info_span!("scan", scope = %pass.scope, cloud = &*pass.scope.cloud);
     async {
         let begun = Instant::now();
         let filter = Filter { scope: Some(pass.scope.clone()), ..Filter::default() };
@@ -120,13 +119,19 @@ pub async fn scan(pass: &Pass<'_>, memory: &mut Snapshot, store: &dyn Store, epo
         stage_ended(pass, "scan", begun);
         Ok(report)
     }
-    .instrument(span)
+    .instrument(pass.span())
     .await
+}
+
+/// Looks once at a scope of which nothing is known, and confirms everything that is seen. Saves nothing.
+pub async fn look_once(pass: &Pass<'_>) -> Report {
+    let mut memory = Snapshot::default();
+    observe(pass, &mut memory, Vec::new(), Confirm::Everything).instrument(pass.span()).await
 }
 
 /// Which suspicions are re-read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Confirm {
+enum Confirm {
     /// Those that would open if they were confirmed.
     WhatWouldOpen,
     /// All; those that a re-read does not confirm are dropped.
@@ -134,7 +139,7 @@ pub enum Confirm {
 }
 
 /// Looks at one scope and judges what is seen. Saves nothing and tells nobody.
-pub async fn observe(pass: &Pass<'_>, memory: &mut Snapshot, known: Vec<Finding>, confirm: Confirm) -> Report {
+async fn observe(pass: &Pass<'_>, memory: &mut Snapshot, known: Vec<Finding>, confirm: Confirm) -> Report {
     let started_at = (pass.clock)();
     let mut known: BTreeMap<Fingerprint, Finding> = known.into_iter().map(|f| (f.fingerprint, f)).collect();
     let mut sights = look(pass, memory, &kinds(&known)).await;
@@ -395,6 +400,11 @@ fn stage_ended(pass: &Pass<'_>, stage: &'static str, begun: Instant) {
 }
 
 impl Pass<'_> {
+    /// Returns the span that is the root of the trace of this pass.
+    fn span(&self) -> Span {
+        info_span!("scan", scope = %self.scope, cloud = &*self.scope.cloud)
+    }
+
     /// Returns what the pure middle looks through.
     pub fn lens(&self) -> Lens<'_> {
         Lens { scope: self.scope, expected: self.expected, rules: self.rules, schemas: self.schemas, mask: self.mask }

@@ -197,3 +197,27 @@ fn what_is_over_for_long_is_forgotten_and_what_is_open_is_not() {
     let (code, output, complaint) = daemon.cli(&["audit", "verify", "--config", &config]);
     assert_eq!(code, 0, "{output}{complaint}");
 }
+
+#[test]
+fn a_scan_is_traced_tells_a_gap_once_and_prints_nothing_but_json() {
+    let maps = scripted::config_maps(4);
+    let cluster = scripted::kubernetes(&maps, Box::new(|page| Fault::Forbidden.answer(&page)));
+    let collector = Server::start(|_| Answer::new(200, "application/x-protobuf", ""));
+    let telemetry =
+        format!("telemetry: {{otlp: {{endpoint: \"{}\", protocol: http}}, log: {{level: warn}}}}\n", collector.url());
+    let daemon = Daemon::prepare(&config(&cluster, &telemetry), &[]);
+    write_rules(&daemon.dir().join("rules"));
+    let path = daemon.config().display().to_string();
+    let (code, output, log) = daemon.cli(&["scan", "--config", &path, "-o", "json"]);
+    assert_eq!(code, 3, "{log}");
+    let document: Value = serde_json::from_str(&output).unwrap();
+    assert_eq!(document["scopes"][0]["gaps"][0]["reason"], "denied");
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(log.contains("ConfigMap") && log.contains("denied") && log.contains("trace_id"), "{log}");
+    let sent: Vec<u8> = collector.requests().into_iter().flat_map(|request| request.body).collect();
+    for name in ["scan", "collect", "compare", "evaluate", "kind"] {
+        // Field 5 of a span in OTLP's protobuf: its name.
+        let field = [&[0x2a, u8::try_from(name.len()).unwrap()], name.as_bytes()].concat();
+        assert!(sent.windows(field.len()).any(|bytes| bytes == field), "no span `{name}`");
+    }
+}

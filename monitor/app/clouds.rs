@@ -7,7 +7,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 use driftwarden_core::compare::MaskKey;
 use driftwarden_core::resource::{Gap, Kind, NOT_APPLICABLE, Provider, ResourceId, Scope};
-use driftwarden_core::snapshot::Snapshot;
 use futures_util::{StreamExt, stream};
 use tokio::sync::{Barrier, Notify};
 
@@ -16,7 +15,7 @@ use super::{Cloud, Plan, Shared};
 use crate::collect::{CollectError, Collector, Read, Reading, Sink, Wanted};
 use crate::config::Config;
 use crate::desired::set::Remembered;
-use crate::scan::{self, Confirm, Pass, Report};
+use crate::scan::{self, Pass, Report};
 use crate::schedule::{self, Activation, Debounce, Turns};
 use crate::schemas::{Asker, Registry};
 use crate::store::Revision;
@@ -302,7 +301,7 @@ async fn look_once(
         mask,
         clock: schedule::now,
     };
-    let report = scan::observe(&pass, &mut Snapshot::default(), Vec::new(), Confirm::Everything).await;
+    let report = scan::look_once(&pass).await;
     let revisions = pass.revisions.clone();
     drop(pass);
     progress(&scope);

@@ -1,9 +1,10 @@
 //! `driftwarden scan`: one pass over the configured clouds, for people and pipelines.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Context as _;
 use clap::{Args as ClapArgs, ValueEnum};
 use driftwarden_core::finding::{Finding, Severity};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -99,13 +100,23 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
         );
     }
     let progress = progress();
+    let beside = progress.clone();
+    let telemetry = config.telemetry.start_with(move || Beside(beside.clone()))?;
+    let result = scan(args, config, &progress).await;
+    // The trace of a scan that failed is the one that somebody will look for.
+    tokio::task::spawn_blocking(|| telemetry.shutdown()).await.context("failed to send the traces")?;
+    result
+}
+
+async fn scan(args: &Args, config: Config, progress: &ProgressBar) -> anyhow::Result<ExitCode> {
     let started_at = schedule::now();
     let passes = app::scan_once(config, &args.cloud, &|scope| {
         progress.inc(1);
         progress.set_message(scope.to_string());
     })
-    .await?;
+    .await;
     progress.finish_and_clear();
+    let passes = passes?;
     let now = schedule::now();
     let findings: Vec<&Finding> = passes.iter().flat_map(|pass| &pass.report.steps).map(|step| &step.finding).collect();
     match args.output {
@@ -118,6 +129,19 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Output::Table => print(&passes, &findings, now)?,
     }
     Ok(code(&passes, &findings, args.fail_on))
+}
+
+/// Writes log lines to standard error without tearing the progress that is shown there.
+struct Beside(ProgressBar);
+
+impl Write for Beside {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.suspend(|| io::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
 }
 
 /// Shows that something goes on, on a terminal.

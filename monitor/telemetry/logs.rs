@@ -14,7 +14,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::{Event, Subscriber};
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
+use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -113,7 +113,9 @@ pub struct Telemetry {
 }
 
 // A library that is used to send telemetry must not be traced itself, or it feeds itself.
-const QUIET: &str = "h2=off,hyper=off,hyper_util=off,tonic=off,tower=off,reqwest=off,opentelemetry=error,opentelemetry_sdk=error,opentelemetry_otlp=error,rustls=warn,sqlx=warn,kube_client=off,gix=warn";
+const QUIET: &str = "h2=off,hyper=off,hyper_util=off,tonic=off,tower=off,reqwest=off,opentelemetry=error,opentelemetry_sdk=error,opentelemetry_otlp=error,rustls=warn,sqlx=warn,gix=warn";
+// What a cluster refuses is told as a gap, with its scope and reason: it need not be told twice.
+const TOLD: &str = "kube_client=off";
 
 impl Config {
     /// Checks what can be checked without contacting anybody.
@@ -122,18 +124,26 @@ impl Config {
     }
 
     fn filter(&self) -> Result<EnvFilter, TelemetryError> {
-        let level = &self.log.level;
-        let wrong = |source| TelemetryError::Level { level: level.to_string(), source };
-        // A filter takes a misspelled level for the name of a module and then logs nothing at all.
-        let words = level.split(',').map(str::trim).filter(|word| !word.contains(['=', '[']));
-        for word in words {
-            word.parse::<LevelFilter>().map_err(|error| wrong(error.into()))?;
-        }
-        EnvFilter::try_new(format!("{QUIET},{level}")).map_err(|error| wrong(error.into()))
+        filter_at(&self.log.level)
     }
 
-    /// Starts telemetry for the whole process. To be called within the run time, once.
+    /// Returns what is traced: what is logged, and always enough for a whole trace.
+    fn trace_filter(&self) -> Result<EnvFilter, TelemetryError> {
+        let at_least_info = |word| if ["off", "error", "warn"].contains(&word) { "info" } else { word };
+        let words: Vec<&str> = self.log.level.split(',').map(str::trim).map(at_least_info).collect();
+        filter_at(&words.join(","))
+    }
+
+    /// Starts telemetry for the whole process, with logs on standard error. To be called within the run time, once.
     pub fn start(&self) -> Result<Telemetry, TelemetryError> {
+        self.start_with(io::stderr)
+    }
+
+    /// Starts telemetry with logs on standard error by way of `writer`.
+    pub fn start_with<W>(&self, writer: W) -> Result<Telemetry, TelemetryError>
+    where
+        W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
+    {
         let traces = self.otlp.as_ref().map(Otlp::provider).transpose()?;
         let spans = traces.as_ref().map(|provider| {
             tracing_opentelemetry::layer()
@@ -141,19 +151,29 @@ impl Config {
                 .with_location(false)
                 .with_threads(false)
         });
-        let lines = tracing_subscriber::fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+        let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_ansi(io::stderr().is_terminal());
         let lines = match self.log.format {
             Format::Json => lines.json().flatten_event(true).with_span_list(false).map_event_format(WithTrace).boxed(),
             Format::Text => lines.with_target(false).map_event_format(WithTrace).boxed(),
         };
         tracing_subscriber::registry()
-            .with(self.filter()?)
-            .with(spans)
-            .with(lines)
+            .with(spans.with_filter(self.trace_filter()?))
+            .with(lines.with_filter(self.filter()?))
             .try_init()
             .map_err(TelemetryError::Twice)?;
         Ok(Telemetry { traces })
     }
+}
+
+/// Returns the filter that a level asks for.
+fn filter_at(level: &str) -> Result<EnvFilter, TelemetryError> {
+    let wrong = |source| TelemetryError::Level { level: level.to_string(), source };
+    // A filter takes a misspelled level for the name of a module and then logs nothing at all.
+    let words = level.split(',').map(str::trim).filter(|word| !word.contains(['=', '[']));
+    for word in words {
+        word.parse::<LevelFilter>().map_err(|error| wrong(error.into()))?;
+    }
+    EnvFilter::try_new(format!("{QUIET},{TOLD},{level}")).map_err(|error| wrong(error.into()))
 }
 
 impl Otlp {

@@ -271,7 +271,7 @@ fn a_finding_says_why_each_change_counts() {
     let url = lab.daemon.url();
     let (code, shown, complaint) = lab.daemon.cli(&["findings", "show", "--url", &url, &fingerprint]);
     assert_eq!(code, 0, "{complaint}");
-    let why = "infra.yaml:8: declared, and read back as something else";
+    let why = "declared in infra.yaml:8, and read back as something else";
     assert!(shown.contains("/Size: 1 -> 2") && shown.contains(why), "{shown}");
 }
 

@@ -328,7 +328,10 @@ pub async fn contact(config: Config, patience: Duration) -> anyhow::Result<Vec<(
     for source in &plan.sources {
         source.refresh(schedule::now).await;
         let answer = match (source.set(), source.refused()) {
-            (Some(set), None) => Ok(format!("revision {}, {} resources", set.revision, set.resources.len())),
+            (Some(set), None) => {
+                let (resources, ignores) = (set.resources.len(), set.ignores.len());
+                Ok(format!("revision {}, {resources} resources, {ignores} ignore rules", set.revision))
+            }
             (_, why) => Err(anyhow::anyhow!(why.unwrap_or_default())),
         };
         answers.push((format!("source {}", source.config().name), answer));

@@ -22,6 +22,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use super::table::placed;
+
 /// What `diff` is told on the command line.
 #[derive(Debug, ClapArgs)]
 pub(super) struct Args {
@@ -250,6 +252,7 @@ fn one(args: &Args, mut out: impl Write) -> Result<ExitCode> {
     let (Some(desired), Some(observed)) = (&args.desired, &args.observed) else {
         bail!("invalid arguments: --desired and --observed belong together");
     };
+    let place = desired.display().to_string();
     let (desired, observed) = (document(desired)?, document(observed)?);
     let kind = match &args.kind {
         Some(kind) => Kind::new(kind.as_str()),
@@ -272,7 +275,7 @@ fn one(args: &Args, mut out: impl Write) -> Result<ExitCode> {
             serde_json::to_writer_pretty(&mut out, &Report::of(None, &answer)).context("failed to write the result")?;
             writeln!(out)
         }
-        Output::Table => out.write_all(table(&answer).as_bytes()),
+        Output::Table => out.write_all(table(&answer, &place).as_bytes()),
     }
     .and_then(|()| out.flush())
     .context("failed to write the result")?;
@@ -464,7 +467,7 @@ impl Bench {
 }
 
 /// Returns a comparison as people read it.
-fn table(answer: &Compared) -> String {
+fn table(answer: &Compared, place: &str) -> String {
     let Compared { found, folds } = answer;
     let shown = |value: &Value| if value.is_null() { "-".to_owned() } else { printable(&value.to_string()) };
     let mut lines = Vec::new();
@@ -482,7 +485,7 @@ fn table(answer: &Compared) -> String {
         lines.push(table.to_string());
     }
     for change in &found.changes {
-        lines.push(format!("why: {}: {}", printable(&change.path), printable(&change.reason)));
+        lines.push(format!("why: {}: {}", printable(&change.path), printable(&placed(&change.reason, Some(place)))));
     }
     for fold in folds.iter().flatten() {
         let reason = fold.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
@@ -575,7 +578,7 @@ mod tests {
         );
         let shown = || {
             let answer = answered(&a, &b);
-            assert!(!table(&answer).contains("hunter2"));
+            assert!(!table(&answer, "a.yaml").contains("hunter2"));
             serde_json::to_string(&Report::of(None, &answer)).unwrap()
         };
         assert_eq!(shown(), shown());
@@ -585,6 +588,6 @@ mod tests {
     #[test]
     fn a_value_cannot_steer_the_terminal() {
         let (a, b) = (json!({"A": "\u{1b}[2J"}), json!({"A": "\u{9b}2J\u{202e}"}));
-        assert!(!table(&answered(&a, &b)).contains(['\u{1b}', '\u{9b}', '\u{202e}']));
+        assert!(!table(&answered(&a, &b), "a.yaml").contains(['\u{1b}', '\u{9b}', '\u{202e}']));
     }
 }

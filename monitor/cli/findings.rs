@@ -213,15 +213,13 @@ fn shown(finding: &Value) -> String {
         let reason = reason.as_str().unwrap_or_default();
         lines.push(format!("{:12} P{}: {reason}", "priority:", finding["priority"]));
     }
-    let declared = match finding.get("desired").filter(|desired| !desired.is_null()) {
-        Some(desired) => format!("{}:{}: ", text(desired, "/file"), desired["line"]),
-        None => String::new(),
-    };
+    let place = finding.get("desired").filter(|desired| !desired.is_null());
+    let place = place.map(|desired| format!("{}:{}", text(desired, "/file"), desired["line"]));
     for change in finding.get("changes").and_then(Value::as_array).into_iter().flatten() {
         let (op, path) = (text(change, "/op"), text(change, "/path"));
         lines.push(format!("  {op:8} {path}: {} -> {}", change["desired"], change["observed"]));
         if let Some(reason) = change.get("reason").and_then(Value::as_str).filter(|reason| !reason.is_empty()) {
-            lines.push(format!("  {:8} {declared}{reason}", ""));
+            lines.push(format!("  {:8} {}", "", table::placed(reason, place.as_deref())));
         }
     }
     lines.join("\n") + "\n"

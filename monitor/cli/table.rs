@@ -77,13 +77,23 @@ fn style(severity: &str) -> Style {
     color.on_default()
 }
 
+/// Returns why a change counts, with the place of what is declared.
+pub(super) fn placed(reason: &str, place: Option<&str>) -> String {
+    match (reason.strip_prefix("declared"), place) {
+        (Some(rest), Some(place)) => format!("declared in {place}{rest}"),
+        _ => reason.to_owned(),
+    }
+}
+
 /// Returns a finding in full, as `findings show` and `scan` print it.
 pub(super) fn details(finding: &Finding) -> String {
     let evidence = &finding.evidence;
     let mut lines = vec![evidence.message.clone()];
+    let place = evidence.origin.as_ref().map(|origin| format!("{}:{}", origin.file, origin.line));
     for change in &evidence.changes {
         let (path, op) = (&change.path, change.op.as_str());
         lines.push(format!("  {op:8} {path}: {} -> {}", change.desired, change.observed));
+        lines.push(format!("  {:8} {}", "", placed(&change.reason, place.as_deref())));
     }
     if let Some(origin) = &evidence.origin {
         lines.push(format!("  declared in {}:{} at {}", origin.file, origin.line, short(&origin.revision)));

@@ -394,6 +394,40 @@ fn turn(value: &mut Value, steps: &[&str]) {
     }
 }
 
+/// Whatever is put into a list that decides about security is drift, on every recorded resource that has such a list.
+#[test]
+fn what_somebody_puts_into_a_strict_list_is_seen() {
+    let Some(folder) = recordings() else { return };
+    let rule = json!({"CidrIp": "198.51.100.7/32", "IpProtocol": "tcp", "FromPort": 3389, "ToPort": 3389});
+    let intruders = [
+        ("AWS::EC2::SecurityGroup", "SecurityGroupIngress", rule.clone()),
+        ("AWS::EC2::SecurityGroup", "SecurityGroupEgress", rule),
+        ("AWS::IAM::ManagedPolicy", "Roles", json!("intruder")),
+        ("AWS::WAFv2::WebACL", "Rules", json!({"Name": "intruder", "Priority": 999, "Action": {"Allow": {}}})),
+        ("AWS::Lambda::Function", "Layers", json!("arn:aws:lambda:us-east-1:999999999999:layer:intruder:1")),
+        ("AWS::S3::Bucket", "ReplicationConfiguration", json!({"Role": "arn:aws:iam::999999999999:role/x"})),
+    ];
+    let mut seen = 0;
+    for case in cases(&folder) {
+        for (_, list, item) in intruders.iter().filter(|(kind, _, _)| *kind == case.kind.as_str()) {
+            let mut observed = case.observed.clone();
+            match observed.get_mut(list).filter(|found| !found.is_null()) {
+                Some(Value::Array(items)) => items.push(item.clone()),
+                Some(_) => continue,
+                None if item.is_object() && *list == "ReplicationConfiguration" => observed[list] = item.clone(),
+                None => observed[list] = json!([item]),
+            }
+            let strict = Strict::usual(&case.kind);
+            let strictly = Strictly { strict: Some(&strict), ..Strictly::default() };
+            let found = case.compared_by(&observed, strictly, &Knowledge::WHOLE);
+            let path = format!("/{list}");
+            assert!(found.changes.iter().any(|change| overlaps(&path, &change.path)), "{} {path}", case.name);
+            seen += 1;
+        }
+    }
+    assert!(seen > 30, "{seen} recordings have such a list");
+}
+
 #[test]
 fn no_secret_of_the_recordings_is_shown() {
     let Some(folder) = recordings() else { return };

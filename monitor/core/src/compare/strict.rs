@@ -556,6 +556,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_made_good_is_drift_no_more() {
+        let rule = |port: u16| json!({"CidrIp": "0.0.0.0/0", "IpProtocol": "tcp", "FromPort": port, "ToPort": port});
+        let kind = "AWS::EC2::SecurityGroup";
+        let strict = Strict::usual(&Kind::from(kind));
+        let strictly = Strictly { strict: Some(&strict), ..Strictly::default() };
+        for desired in [json!({}), json!({"SecurityGroupIngress": [rule(1)]}), json!({"SecurityGroupIngress": []})] {
+            let observed = json!({"SecurityGroupIngress": (1..13).map(rule).collect::<Vec<_>>()});
+            let found = compared(kind, (&desired, &observed), strictly);
+            assert!(found.changes.len() > 10, "{desired}");
+            let mended = super::super::apply(&found.changes, &desired, &observed);
+            assert_eq!(
+                words(&compared(kind, (&desired, &mended), strictly)),
+                Vec::<String>::new(),
+                "{desired} {mended}"
+            );
+            assert_eq!(words(&compared(kind, (&observed, &observed), strictly)), Vec::<String>::new());
+        }
+    }
+
+    #[test]
     fn a_configuration_may_order_more_or_less() {
         let order =
             |kind: &str, pointer: &str, watch| Order { kind: kind.to_owned(), pointer: pointer.to_owned(), watch };

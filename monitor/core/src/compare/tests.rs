@@ -102,6 +102,8 @@ fn what_means_the_same_is_the_same() {
             json!({"Share": 0.100_000_001_490_116_12, "Media": "image/png"}),
         ),
         (json!({"KeyAlgorithm": "RSA_2048"}), json!({"KeyAlgorithm": "RSA-2048"})),
+        (json!({"LogUri": "s3://logs/a/"}), json!({"LogUri": "s3n://logs/a/"})),
+        (json!({"ArtifactS3Location": "s3://logs/a"}), json!({"ArtifactS3Location": "logs/a"})),
         (json!({"EngineVersion": "6.x"}), json!({"EngineVersion": "6.2.6"})),
         (json!({"Interval": "PT1H"}), json!({"Interval": "PT60M"})),
         (

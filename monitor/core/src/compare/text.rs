@@ -91,8 +91,8 @@ pub(super) fn same_protocol(name: &str, left: &str, right: &str) -> bool {
 /// Returns whether two texts are one address of the web: a slash at the end of a host says nothing, nor does a missing
 /// `https://` where nothing else is possible.
 pub(super) fn same_url(is_url: impl Fn(fn(&str, &str) -> bool) -> bool, left: &str, right: &str) -> bool {
-    if left.strip_prefix("s3://") == Some(right) || right.strip_prefix("s3://") == Some(left) {
-        return true;
+    if let (Some(_), _) | (_, Some(_)) = (bucket(left), bucket(right)) {
+        return bucket(left).unwrap_or(left) == bucket(right).unwrap_or(right);
     }
     let bare = |text: &str| -> String {
         let rest = text.strip_prefix("https://").unwrap_or(text);
@@ -101,6 +101,11 @@ pub(super) fn same_url(is_url: impl Fn(fn(&str, &str) -> bool) -> bool, left: &s
     (left.starts_with("https://") || right.starts_with("https://"))
         && is_url(|name, word| name.contains(word))
         && bare(left) == bare(right)
+}
+
+/// Returns bucket and key of an address in S3, whose scheme Hadoop writes as `s3n`.
+fn bucket(text: &str) -> Option<&str> {
+    ["s3://", "s3n://", "s3a://"].iter().find_map(|scheme| text.strip_prefix(scheme))
 }
 
 /// Attributes that hold addresses of the web, by a part of their name.

@@ -353,8 +353,8 @@ impl<'a> Walk<'a> {
             });
         }
         let respelled = |key: &String| at.marks & mark::FREE_FORM == 0 && key.eq_ignore_ascii_case(name);
-        let renamed = self.flavor == Flavor::Aws && synonym(name).is_some_and(|old| desired.contains_key(old));
-        if self.probing > 0 || renamed || (self.flavor == Flavor::Aws && desired.keys().any(respelled)) {
+        let renamed = || synonym(name).is_some_and(|old| desired.contains_key(old));
+        if self.probing > 0 || (self.flavor == Flavor::Aws && (desired.keys().any(respelled) || renamed())) {
             return;
         }
         if self.flavor == Flavor::Kubernetes && self.path.is_empty() && kubernetes::is_string_data(desired, name, value)

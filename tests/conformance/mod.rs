@@ -9,6 +9,7 @@ pub mod mutate;
 pub mod score;
 mod unseen;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use driftwarden_core::compare::{
@@ -304,6 +305,8 @@ fn measured(folder: &Path) -> Score {
         judge(case, &mut score);
         mutate(case, &mut score);
     }
+    let kinds: BTreeSet<_> = cases.iter().map(|case| case.kind.as_str()).collect();
+    score.add("AWS kinds", kinds.len());
     unseen::estimate(&cases, &mut score);
     unseen::estimate_undeclared(&cases, &mut score);
     for entry in json_of(&folder.join("k8s-diff/manifest.json")).as_array().unwrap() {

@@ -138,12 +138,9 @@ mod tests {
 
     #[test]
     fn a_reviewed_fact_gives_its_reason() {
-        let (_, folds) = explained(
-            "AWS::ElastiCache::User",
-            &json!({"AccessString": "on ~*"}),
-            &json!({"AccessString": "on ~* -@all"}),
-        );
-        assert_eq!(folds.first().and_then(|fold| fold.reason), Some("the engine puts `-@all` before the rules"));
+        let (_, folds) =
+            explained("AWS::AppSync::ApiKey", &json!({"Expires": 1_784_632_175}), &json!({"Expires": 1_784_631_600}));
+        assert_eq!(folds.first().and_then(|fold| fold.reason), Some("rounded down to the hour when it is stored"));
     }
 
     #[test]

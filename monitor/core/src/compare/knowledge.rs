@@ -50,6 +50,8 @@ pub enum Class {
     PublicKey,
     /// A version and the shorter one that stands for it.
     Version,
+    /// Access lists of Redis.
+    AccessList,
     /// A key and its alias.
     KeyAlias,
     /// A name for an ARN.
@@ -98,7 +100,7 @@ pub enum Class {
 
 impl Class {
     /// Every class.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 43] = [
         Self::Canonical,
         Self::Precision,
         Self::Epoch,
@@ -119,6 +121,7 @@ impl Class {
         Self::Span,
         Self::PublicKey,
         Self::Version,
+        Self::AccessList,
         Self::KeyAlias,
         Self::ArnForName,
         Self::ArnSuffix,
@@ -165,6 +168,7 @@ impl Class {
             Self::Span => "one span of time, written in two ways",
             Self::PublicKey => "one public key: its comment is not kept",
             Self::Version => "a version that the declared one stands for",
+            Self::AccessList => "one access list: everybody begins with `-@all`",
             Self::KeyAlias => "the key that the alias stands for",
             Self::ArnForName => "ARN, URL or identifier of the same name",
             Self::ArnSuffix => "the same ARN with what the service appends",

@@ -53,7 +53,7 @@ fn is_redacted(text: &str) -> bool {
 type TextFold = fn(&Walk<'_>, (&str, &str), Place) -> bool;
 
 /// The folds of texts, the cheap ones first.
-const TEXTS: [(Class, TextFold); 18] = [
+const TEXTS: [(Class, TextFold); 19] = [
     (Class::Blanks, |_, (left, right), _| text::same_but_for_blanks(left, right)),
     (Class::Pem, |_, (left, right), _| text::same_pem(left, right)),
     (Class::Decimal, |walk, (left, right), _| text::same_decimal(walk.name(), left, right)),
@@ -73,6 +73,7 @@ const TEXTS: [(Class, TextFold); 18] = [
     (Class::Span, |_, (left, right), _| same_span(left, right)),
     (Class::PublicKey, |_, (left, right), _| same_public_key(left, right)),
     (Class::Version, |walk, (left, right), _| is_version_of(walk.name(), left, right)),
+    (Class::AccessList, |_, (left, right), _| same_access_list(left, right)),
     (Class::Azure, |walk, (left, right), _| walk.flavor == Flavor::Azure && azure(walk, left, right)),
 ];
 
@@ -101,9 +102,6 @@ fn said_by_table((left, right): (&str, &str), at: Place) -> Option<&'static str>
     let has = |wanted: u32| at.marks & wanted != 0;
     match () {
         () if has(mark::CASELESS) && left.eq_ignore_ascii_case(right) => Some("case means nothing in this attribute"),
-        () if has(mark::REDIS_ACL) && without_reset(left).eq(without_reset(right)) => {
-            Some("one access list: everybody begins with `-@all`")
-        }
         () if has(mark::CUSTOM_PREFIX) && right.strip_prefix("custom:") == Some(left) => {
             Some("given back with `custom:` before it")
         }
@@ -364,6 +362,12 @@ fn is_version_of(name: &str, wanted: &str, found: &str) -> bool {
     let wanted = wanted.strip_suffix(".x").unwrap_or(wanted);
     let longer = version(wanted) && found.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('.'));
     moving || longer
+}
+
+/// Returns whether two texts are one access list of Redis, whose engine puts `-@all` before the rules.
+fn same_access_list(left: &str, right: &str) -> bool {
+    let is_list = |text: &str| text.starts_with("on ") || text.starts_with("off ");
+    is_list(left) && is_list(right) && without_reset(left).eq(without_reset(right))
 }
 
 /// Returns the words of a Redis access control list without the reset that everybody begins with.

@@ -16,7 +16,7 @@ use crate::schema::{Tree, mark};
 const TABLES: [&str; 2] = [include_str!("facts/aws.tsv"), include_str!("facts/azure.tsv")];
 
 /// What a line may say, besides `default=` and `usual=` with JSON.
-const WORDS: [(&str, u32); 10] = [
+const WORDS: [(&str, u32); 9] = [
     // Not read back although the schema does not say so.
     ("not_read", mark::NOT_READ),
     // The service or other resources add items: more than the declared ones is no drift.
@@ -30,7 +30,6 @@ const WORDS: [(&str, u32); 10] = [
     ("unordered", mark::UNORDERED),
     // Rounded down to the hour.
     ("hourly", mark::HOURLY),
-    ("redis_acl", mark::REDIS_ACL),
     ("custom_prefix", mark::CUSTOM_PREFIX),
 ];
 

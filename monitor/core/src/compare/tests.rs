@@ -104,6 +104,7 @@ fn what_means_the_same_is_the_same() {
         (json!({"KeyAlgorithm": "RSA_2048"}), json!({"KeyAlgorithm": "RSA-2048"})),
         (json!({"LogUri": "s3://logs/a/"}), json!({"LogUri": "s3n://logs/a/"})),
         (json!({"ArtifactS3Location": "s3://logs/a"}), json!({"ArtifactS3Location": "logs/a"})),
+        (json!({"AccessString": "on ~app:* +@read"}), json!({"AccessString": "on ~app:* -@all +@read"})),
         (json!({"EngineVersion": "6.x"}), json!({"EngineVersion": "6.2.6"})),
         (json!({"Interval": "PT1H"}), json!({"Interval": "PT60M"})),
         (
@@ -168,6 +169,7 @@ fn what_only_looks_alike_is_different() {
         (json!({"N": 16_777_217}), json!({"N": 16_777_216}), "/N"),
         (json!({"KeyAlgorithm": "RSA_2048"}), json!({"KeyAlgorithm": "RSA_4096"}), "/KeyAlgorithm"),
         (json!({"BucketName": "My-logs"}), json!({"BucketName": "My_logs"}), "/BucketName"),
+        (json!({"AccessString": "on ~a +@read"}), json!({"AccessString": "on ~a -@all +@write"}), "/AccessString"),
         (json!({"Interval": "PT1H"}), json!({"Interval": "PT61M"}), "/Interval"),
         (json!({"Address": "10.0.0.5/24"}), json!({"Address": "10.0.0.6/24"}), "/Address"),
         (

@@ -212,8 +212,6 @@ pub(crate) mod mark {
     pub(crate) const ORDERED: u32 = 1 << 8;
     /// The service rounds this time down to the hour.
     pub(crate) const HOURLY: u32 = 1 << 9;
-    /// A Redis access control list: `-@all` at its start says nothing.
-    pub(crate) const REDIS_ACL: u32 = 1 << 10;
     /// The service chooses this value when nobody says.
     pub(crate) const GENERATED: u32 = 1 << 11;
     /// The service puts `custom:` before these names.

@@ -271,7 +271,9 @@ pub(crate) mod samples {
 
     use driftwarden_core::compare::{Change, ChangeOp};
     use driftwarden_core::decide::{Notice, Status};
-    use driftwarden_core::finding::{Cause, DriftKind, Evidence, Finding, Fingerprint, Phase, Severity, Subject};
+    use driftwarden_core::finding::{
+        Cause, DriftKind, Evidence, Finding, Fingerprint, Phase, Proof, Severity, Subject,
+    };
     use driftwarden_core::resource::{Kind, Labels, Origin, Provider, Scope, Touched};
     use jiff::Timestamp;
     use serde_json::json;
@@ -329,6 +331,7 @@ pub(crate) mod samples {
             }),
             cause: Cause::OutOfBand,
             actor: None,
+            proof: Proof::Reread,
         }
     }
 

@@ -11,13 +11,14 @@ use driftwarden_core::compare::MaskKey;
 use driftwarden_core::decide::{self, HookRule, Route};
 use driftwarden_core::expected::Expected;
 use driftwarden_core::finding::{
-    self, Cause, Confirmation, Evidence, Finding, Fingerprint, Hold, Phase, Sighting, Step, Subject, Transition,
+    self, Cause, Confirmation, DriftKind, Evidence, Finding, Fingerprint, Hold, Phase, Proof, Sighting, Step, Subject,
+    Transition,
 };
 use driftwarden_core::priority::{self, Weights};
 use driftwarden_core::resource::{Gap, Kind, Scope, Touched};
 use driftwarden_core::rule::RuleSet;
 use driftwarden_core::schema::Schemas;
-use driftwarden_core::snapshot::{ItemText, Lens, Look, Sights, Snapshot};
+use driftwarden_core::snapshot::{Acquittal, ItemText, Lens, Look, Sights, Snapshot};
 use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc;
@@ -25,7 +26,7 @@ use tokio::time::Instant;
 use tracing::{Instrument, Span, debug_span, info_span};
 use uuid::Uuid;
 
-use crate::collect::{Collector, Read, Reading, Wanted};
+use crate::collect::{Collector, Read, Reading, Rehearsal, Wanted};
 use crate::store::{Epoch, Filter, Revision, ScanRecord, Store, Unit, UnitGap};
 use crate::telemetry::emit;
 use crate::telemetry::events::{FindingMoved, GapFound, InvariantBroken, ScanFinished, StageEnded};
@@ -147,6 +148,9 @@ async fn observe(pass: &Pass<'_>, memory: &mut Snapshot, known: Vec<Finding>, co
         std::mem::take(&mut sights.evidence).into_iter().map(|evidence| inherit(evidence, &known)).collect();
     let begun = Instant::now();
     let seen = confirm_all(pass, &known, seen, confirm).instrument(info_span!("confirm")).await;
+    let (seen, acquittals): (Vec<_>, Vec<_>) = seen.into_iter().unzip();
+    acquittals.iter().flatten().for_each(|acquittal| memory.acquit(acquittal));
+    let seen = seen.into_iter().flatten().collect();
     stage_ended(pass, "confirm", begun);
     let now = (pass.clock)();
     let steps = advance_all(pass, &mut known, &sights, seen, now);
@@ -211,11 +215,15 @@ fn inherit(mut evidence: Evidence, known: &BTreeMap<Fingerprint, Finding>) -> Ev
         evidence.cause = before.evidence.cause;
     }
     evidence.actor = evidence.actor.or_else(|| before.evidence.actor.clone());
+    evidence.proof = before.evidence.proof.clone();
     if let (Some(origin), Some(before)) = (&mut evidence.origin, &before.evidence.origin) {
         origin.touched = origin.touched.take().or_else(|| before.touched.clone());
     }
     evidence
 }
+
+/// What confirming made of one piece of evidence, and what is to be kept in mind of it.
+type Judged = (Option<(Evidence, Confirmation)>, Option<Acquittal>);
 
 /// Re-reads, exactly, what is about to open, and finds out why it is so.
 async fn confirm_all(
@@ -223,45 +231,107 @@ async fn confirm_all(
     known: &BTreeMap<Fingerprint, Finding>,
     seen: Vec<Evidence>,
     confirm: Confirm,
-) -> Vec<(Evidence, Confirmation)> {
+) -> Vec<Judged> {
     let now = (pass.clock)();
     let mut budget = MOST_CONFIRMATIONS;
     let mut asked = |evidence: &Evidence| {
         let known = known.get(&Fingerprint::of(&evidence.resource, &evidence.subject));
-        let is_asked = confirm == Confirm::Everything || finding::awaits_confirmation(known, pass.policy.hold, now);
+        let is_asked = confirm == Confirm::Everything
+            || finding::awaits_confirmation(known, pass.policy.hold, now)
+            || known.is_some_and(|known| is_news(known, evidence));
         let is_asked = is_asked && budget > 0;
         budget -= usize::from(is_asked);
         is_asked
     };
     let tasks: Vec<_> = seen.into_iter().map(|evidence| (asked(&evidence), evidence)).collect();
     let confirmed = stream::iter(tasks).map(|(is_asked, evidence)| async move {
-        if !is_asked {
-            return Some((evidence, Confirmation::Unconfirmed));
-        }
-        match confirm_one(pass, &evidence, now).await {
-            Ok(Some(evidence)) => Some((evidence, Confirmation::Confirmed)),
-            Ok(None) if confirm == Confirm::Everything => None,
-            Ok(None) => Some((evidence, Confirmation::Unconfirmed)),
-            Err(error) => {
-                tracing::warn!(resource = %evidence.resource, error = %format_args!("{error:#}"), "failed to confirm");
-                Some((evidence, Confirmation::Unconfirmed))
-            }
+        if is_asked {
+            judge(pass, evidence, confirm, now).await
+        } else {
+            (Some((evidence, Confirmation::Unconfirmed)), None)
         }
     });
-    confirmed.buffered(CONFIRMATIONS_AT_ONCE).filter_map(std::future::ready).collect().await
+    confirmed.buffered(CONFIRMATIONS_AT_ONCE).collect().await
 }
 
-/// Returns the evidence as an exact re-read gives it, or nothing if it is not so.
-async fn confirm_one(pass: &Pass<'_>, suspicion: &Evidence, now: Timestamp) -> anyhow::Result<Option<Evidence>> {
-    let reading = pass.collector.read(&suspicion.resource).await?;
-    let text = match &reading {
-        Reading::Found(text) => Some(&**text),
+/// Returns whether an open finding, of which the provider itself said what is drift, is seen to differ in another way.
+fn is_news(known: &Finding, evidence: &Evidence) -> bool {
+    known.phase == Phase::Open && known.evidence.proof == Proof::Rehearsed && known.evidence.changes != evidence.changes
+}
+
+async fn judge(pass: &Pass<'_>, evidence: Evidence, confirm: Confirm, now: Timestamp) -> Judged {
+    let unconfirmed = |evidence| Some((evidence, Confirmation::Unconfirmed));
+    match confirm_one(pass, &evidence, now).await {
+        Ok(Looked { evidence: Some(evidence), acquittal, .. }) => {
+            (Some((evidence, Confirmation::Confirmed)), acquittal)
+        }
+        // The provider itself says that writing the declaration would change nothing.
+        Ok(Looked { acquittal: Some(acquittal), .. }) => (None, Some(acquittal)),
+        Ok(_) if confirm == Confirm::Everything => (None, None),
+        Ok(_) => (unconfirmed(evidence), None),
+        Err(error) => {
+            tracing::warn!(resource = %evidence.resource, error = %format_args!("{error:#}"), "failed to confirm");
+            (unconfirmed(evidence), None)
+        }
+    }
+}
+
+/// Returns the evidence as an exact look gives it, with why it is so.
+async fn confirm_one(pass: &Pass<'_>, suspicion: &Evidence, now: Timestamp) -> anyhow::Result<Looked> {
+    let mut looked = look_again(pass.lens(), pass.collector, suspicion).await?;
+    if let Some(evidence) = &mut looked.evidence {
+        evidence.actor = evidence.actor.take().or_else(|| suspicion.actor.clone());
+        explain(pass, evidence, (suspicion.cause, looked.text.as_deref()), now).await?;
+    }
+    Ok(looked)
+}
+
+/// What an exact look at one resource found.
+#[derive(Debug, Default)]
+pub struct Looked {
+    /// The evidence as it is now; nothing if it is not so.
+    pub evidence: Option<Evidence>,
+    /// What was read; nothing where there is no such resource.
+    pub text: Option<Box<str>>,
+    /// What of the suspicion means nothing to the provider.
+    acquittal: Option<Acquittal>,
+}
+
+/// Looks at a suspicion again, exactly: reads the resource, and asks the provider what writing the declaration would
+/// change, where it can be asked.
+pub async fn look_again(lens: Lens<'_>, collector: &dyn Collector, suspicion: &Evidence) -> anyhow::Result<Looked> {
+    let text = match collector.read(&suspicion.resource).await? {
+        Reading::Found(text) => Some(text),
         Reading::Absent => None,
     };
-    let Some(mut evidence) = pass.lens().look_again(suspicion, text)? else { return Ok(None) };
-    evidence.actor = evidence.actor.or_else(|| suspicion.actor.clone());
-    explain(pass, &mut evidence, (suspicion.cause, text), now).await?;
-    Ok(Some(evidence))
+    let Some(evidence) = lens.look_again(suspicion, text.as_deref())? else {
+        return Ok(Looked { text, ..Looked::default() });
+    };
+    let evidence = Evidence { proof: Proof::Reread, ..evidence };
+    let (is_as_suspected, resource) = (evidence.changes == suspicion.changes, evidence.resource.clone());
+    let evidence = rehearse(lens, collector, evidence).await?;
+    let kept = evidence.as_ref().map(|evidence| evidence.changes.clone()).unwrap_or_default();
+    let suspected = suspicion.changes.clone();
+    let is_less = kept != suspected && is_as_suspected;
+    Ok(Looked { evidence, text, acquittal: is_less.then_some(Acquittal { resource, suspected, kept }) })
+}
+
+/// Returns what is left of an evidence when the provider has said what writing the declaration would change.
+async fn rehearse(lens: Lens<'_>, collector: &dyn Collector, evidence: Evidence) -> anyhow::Result<Option<Evidence>> {
+    let is_change = evidence.subject == Subject::Drift(DriftKind::Changed);
+    let Some(desired) = lens.expected.find(&evidence.resource).filter(|_| is_change) else { return Ok(Some(evidence)) };
+    match collector.rehearse(&evidence.resource, &desired.attributes).await {
+        None => Ok(Some(evidence)),
+        Some(Rehearsal::Impossible { why, before }) => {
+            let evidence = Evidence { proof: Proof::RereadOnly(why), ..evidence };
+            match before {
+                // A listing may have been in another version than the declaration.
+                Some(before) => Ok(lens.narrow(evidence, &before)?),
+                None => Ok(Some(evidence)),
+            }
+        }
+        Some(Rehearsal::Played { before, after }) => Ok(lens.outlast(evidence, &before, &after)?),
+    }
 }
 
 /// Finds out who touched the declaration last, and whether what was read is what an earlier one asked for.

@@ -43,6 +43,10 @@ pub struct FindingView {
     pub cause: &'static str,
     /// Who changed it, when that is known.
     pub actor: Option<ActorView>,
+    /// How sure it is: `listed`, `reread`, or `rehearsed` where the provider itself said what would change.
+    pub proof: &'static str,
+    /// Why there was no better proof, or empty.
+    pub proof_note: String,
     /// The differences; sensitive values are digests.
     pub changes: Vec<ChangeView>,
     /// Where Git declares it.
@@ -142,6 +146,8 @@ impl From<&Finding> for FindingView {
             phase: finding.phase.as_str(),
             cause: evidence.cause.as_str(),
             actor: evidence.actor.as_ref().map(actor),
+            proof: evidence.proof.as_str(),
+            proof_note: evidence.proof.note().to_owned(),
             changes: evidence.changes.iter().map(ChangeView::from).collect(),
             desired: evidence.origin.as_ref().map(desired),
             first_seen: finding.first_seen.to_string(),

@@ -16,6 +16,7 @@
 
 mod accepted;
 mod alerts;
+mod api_server;
 mod broken_answers;
 mod clouds;
 mod conformance;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use driftwarden_core::finding::{
-    Cause, DriftKind, Evidence, Finding, Fingerprint, Phase, Severity, Step, Subject, Transition,
+    Cause, DriftKind, Evidence, Finding, Fingerprint, Phase, Proof, Severity, Step, Subject, Transition,
 };
 use driftwarden_core::resource::{GapReason, Kind, Provider, Scope};
 use jiff::Timestamp;
@@ -111,6 +111,7 @@ fn finding(n: usize) -> Finding {
             origin: None,
             cause: Cause::OutOfBand,
             actor: None,
+            proof: Proof::Reread,
         },
         priority: 2,
         priority_reasons: Vec::new(),

@@ -17,11 +17,12 @@ use tokio_util::sync::CancellationToken;
 use super::sources::{self, Asked, Stacks};
 use super::{Plan, Shared};
 use crate::audit::{Audit, Record};
-use crate::collect::{self, Collector};
+use crate::collect::Collector;
 use crate::config::Config;
 use crate::ledger::Ledger;
 use crate::outbox::{self, Outbox, Peers};
 use crate::remediate::{self, Answer, Approval, Approvals, Reread};
+use crate::scan;
 use crate::schedule;
 use crate::schemas::Asker;
 use crate::store::{self, Store};
@@ -192,21 +193,18 @@ async fn reread(
         mask: &shared.mask,
     };
     let evidence = &finding.evidence;
-    let seen = match collector.read(&evidence.resource).await {
-        Ok(collect::Reading::Found(text)) => lens.look_again(evidence, Some(&text)),
-        Ok(collect::Reading::Absent) => lens.look_again(evidence, None),
-        Err(error) => return unread(&format!("{:#}", anyhow::Error::from(error))),
+    let looked = match scan::look_again(lens, collector, evidence).await {
+        Ok(looked) => looked,
+        Err(error) => return unread(&format!("{error:#}")),
     };
-    let answer = match seen {
-        Ok(Some(_)) => Answer::StillThere,
-        Ok(None) => Answer::Gone,
-        Err(error) => return unread(&error.to_string()),
-    };
+    let answer = if looked.evidence.is_some() { Answer::StillThere } else { Answer::Gone };
+    let patch = looked.evidence.zip(looked.text).and_then(|(evidence, text)| lens.patch(&evidence, &text));
     let source = evidence.origin.as_ref().map(|origin| &*origin.source);
     let revision = asked.revisions.iter().find(|r| Some(&*r.source) == source).map(|r| Arc::from(&*r.revision));
-    remediate::Reading { answer, at: schedule::now(), revision }
+    remediate::Reading { answer, at: schedule::now(), revision, patch }
 }
 
 fn unread(why: &str) -> remediate::Reading {
-    remediate::Reading { answer: Answer::Unknown(why.to_owned()), at: schedule::now(), revision: None }
+    let answer = Answer::Unknown(why.to_owned());
+    remediate::Reading { answer, at: schedule::now(), revision: None, patch: None }
 }

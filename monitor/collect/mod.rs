@@ -114,6 +114,25 @@ pub enum Reading {
     Absent,
 }
 
+/// What writing a declaration would make of a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rehearsal {
+    /// The provider said it, and wrote nothing.
+    Played {
+        /// The JSON text of the resource as it is.
+        before: Box<str>,
+        /// The JSON text of the resource as it would be.
+        after: Box<str>,
+    },
+    /// It could not be asked.
+    Impossible {
+        /// Why.
+        why: String,
+        /// The JSON text of the resource as it is, in the form in which it is declared, where at least that was read.
+        before: Option<Box<str>>,
+    },
+}
+
 /// Where and how long what a provider states of a kind holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Validity {
@@ -186,6 +205,12 @@ pub trait Collector: Send + Sync {
 
     /// Reads one resource exactly and freshly, to confirm a suspicion.
     async fn read(&self, id: &ResourceId) -> Result<Reading, CollectError>;
+
+    /// Asks the provider what writing a declaration would make of a resource that is there, without writing anything.
+    /// Nothing where the provider has no such thing. What is declared goes to that provider and to nobody else.
+    async fn rehearse(&self, _id: &ResourceId, _declared: &Value) -> Option<Rehearsal> {
+        None
+    }
 
     /// Returns where and how long what the provider states of a kind holds, or nothing if it states nothing of it.
     fn validity(&self, _scope: &Scope, _kind: &Kind) -> Option<Validity> {

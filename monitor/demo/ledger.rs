@@ -259,6 +259,8 @@ mod tests {
             phase,
             cause,
             actor: None,
+            proof: "reread",
+            proof_note: String::new(),
             changes: Vec::new(),
             desired: None,
             first_seen: at(seen).to_string(),

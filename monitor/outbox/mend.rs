@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use driftwarden_core::compare::Patch;
 use driftwarden_core::decide::Action;
 use driftwarden_core::finding::{Finding, Fingerprint};
 use driftwarden_core::resource::Scope;
@@ -68,11 +69,12 @@ impl Outbox {
         let Some(hook) = hooks.by_name.get(&request.hook) else {
             return self.refuse(request, &finding, "the hook is not configured any more").await;
         };
-        match self.ask(request, hook, &finding).await? {
+        let (verdict, patch) = self.ask(request, hook, &finding).await?;
+        match verdict {
             Verdict::Go if hook.mode == Mode::DryRun => {
                 self.refuse(request, &finding, &format!("dry run: would {}", hook.describe())).await
             }
-            Verdict::Go => self.start(request, hook, &finding).await,
+            Verdict::Go => self.start(request, hook, (&finding, patch.as_ref())).await,
             Verdict::Refused(reason) => self.refuse(request, &finding, &reason.to_string()).await,
             Verdict::Later(at, reason) => self.put_back(request, at, &reason.to_string()).await,
             Verdict::Reread => self.put_back(request, self.now() + SOON, "the resource was not re-read in time").await,
@@ -80,13 +82,20 @@ impl Outbox {
     }
 
     /// Asks the gate, and again after a re-read if all but that is fine. The second time everything is looked up anew.
-    async fn ask(&self, request: &Request, hook: &Hook, finding: &Finding) -> Result<Verdict, StoreError> {
+    /// Returns what the re-read says would put the resource back, too.
+    async fn ask(
+        &self,
+        request: &Request,
+        hook: &Hook,
+        finding: &Finding,
+    ) -> Result<(Verdict, Option<Patch>), StoreError> {
         let first = self.ask_with(request, hook, None).await?;
         if first != Verdict::Reread {
-            return Ok(first);
+            return Ok((first, None));
         }
         let reading = self.peers.reread.reread(finding).await;
-        self.ask_with(request, hook, Some(&reading)).await
+        let verdict = self.ask_with(request, hook, Some(&reading)).await?;
+        Ok((verdict, reading.patch))
     }
 
     async fn ask_with(&self, request: &Request, hook: &Hook, reading: Option<&Reading>) -> Result<Verdict, StoreError> {
@@ -119,7 +128,12 @@ impl Outbox {
         Ok(state.filter(|state| state.last.complete).map(|state| state.last.managed))
     }
 
-    async fn start(&self, request: &Request, hook: &Hook, finding: &Finding) -> Result<(), StoreError> {
+    async fn start(
+        &self,
+        request: &Request,
+        hook: &Hook,
+        (finding, patch): (&Finding, Option<&Patch>),
+    ) -> Result<(), StoreError> {
         let subject = format!("{} {} {}", request.hook, finding.fingerprint, finding.evidence.resource);
         let audited = self.peers.audit.append("hook.started", &subject, &hook.describe()).await;
         if let Err(error) = audited {
@@ -130,14 +144,19 @@ impl Outbox {
             return self.put_back(request, self.now() + SOON, &Reason::KillSwitch.to_string()).await;
         }
         if let Some(intent) = self.store.intend(self.epoch, &request.intent(finding, self.now())).await? {
-            self.carry_out(intent, hook, finding).await?;
+            self.carry_out(intent, hook, (finding, patch)).await?;
         }
         tolerated(self.store.sent(self.epoch, request.row, self.now()).await)
     }
 
-    async fn carry_out(&self, intent: IntentId, hook: &Hook, finding: &Finding) -> Result<(), StoreError> {
+    async fn carry_out(
+        &self,
+        intent: IntentId,
+        hook: &Hook,
+        (finding, patch): (&Finding, Option<&Patch>),
+    ) -> Result<(), StoreError> {
         let key = remediate::call_key(&hook.name, finding);
-        let call = Call { key: &key, finding, now: self.now() };
+        let call = Call { key: &key, finding, patch, now: self.now() };
         let span = tracing::info_span!("hook", hook = %hook.name, fingerprint = %finding.fingerprint, key);
         let began = Instant::now();
         let ended = hook.call(call).instrument(span).await;

@@ -196,6 +196,7 @@ mod tests {
     use std::collections::VecDeque;
     use std::path::PathBuf;
 
+    use driftwarden_core::compare::Patch;
     use driftwarden_core::decide::{Action, Notice, Route, decide};
     use driftwarden_core::finding::{Finding, Step, Transition};
     use driftwarden_core::group::Spacing;
@@ -261,7 +262,9 @@ mod tests {
     impl Reread for Others {
         async fn reread(&self, _: &Finding) -> Reading {
             let answer = self.answers.lock().pop_front().unwrap_or(Answer::Unknown("no answer".to_owned()));
-            Reading { answer, at: *self.now.lock(), revision: Some("abc123".into()) }
+            let operations = vec![serde_json::json!({"op": "replace", "path": "/spec/replicas", "value": 2})];
+            let patch = Patch { operations, withheld: vec!["/data/key".to_owned()] };
+            Reading { answer, at: *self.now.lock(), revision: Some("abc123".into()), patch: Some(patch) }
         }
     }
 
@@ -653,6 +656,17 @@ mod tests {
             let audited = world.others.audited.lock().clone();
             assert!(audited[0].starts_with("hook.started") && audited[1].contains(state.as_str()), "{audited:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_hook_is_told_what_to_write_and_what_was_withheld() {
+        let mut world = World::new(vec![], None).await;
+        let told = world.folder.path().join("told");
+        world.hook("apply", &format!("cat > {}", told.display())).await;
+        world.mend(&[Answer::StillThere, Answer::Gone]).await;
+        let told: serde_json::Value = serde_json::from_slice(&std::fs::read(told).unwrap()).unwrap();
+        assert_eq!(told["patch"][0]["path"], "/spec/replicas");
+        assert_eq!(told["withheld"][0], "/data/key");
     }
 
     #[tokio::test]

@@ -363,7 +363,7 @@ mod tests {
     }
 
     fn reading(answer: Answer) -> Reading {
-        Reading { answer, at: noon(), revision: Some("abc123".into()) }
+        Reading { answer, at: noon(), revision: Some("abc123".into()), patch: None }
     }
 
     /// Returns a world in which the hook may begin.

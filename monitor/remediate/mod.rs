@@ -15,10 +15,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
+use driftwarden_core::compare::Patch;
 use driftwarden_core::decide::HookRule;
 use driftwarden_core::finding::Finding;
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
+use serde_json::Value;
 
 pub use config::{Config, ConfigError, ExecConfig, HookConfig, Mode, WebhookConfig};
 
@@ -65,6 +67,8 @@ pub struct Call<'a> {
     pub key: &'a str,
     /// The finding.
     pub finding: &'a Finding,
+    /// What puts the resource back to what Git declares, by the re-read before the call.
+    pub patch: Option<&'a Patch>,
     /// When.
     pub now: Timestamp,
 }
@@ -89,6 +93,10 @@ struct Payload<'a> {
     key: &'a str,
     timestamp: String,
     finding: FindingView,
+    /// Operations of RFC 6902 that write what drifted and nothing else; null where there is nothing to patch.
+    patch: Option<&'a [Value]>,
+    /// Pointers of changes that the patch leaves out, because a secret would have to be shown or what was read has moved.
+    withheld: &'a [String],
 }
 
 impl Hook {
@@ -120,6 +128,8 @@ impl Hook {
             key: call.key,
             timestamp: call.now.to_string(),
             finding: FindingView::from(call.finding),
+            patch: call.patch.map(|patch| &*patch.operations),
+            withheld: call.patch.map(|patch| &*patch.withheld).unwrap_or_default(),
         }
     }
 }
@@ -205,7 +215,7 @@ pub enum Answer {
 }
 
 /// An exact re-read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Reading {
     /// What it said.
     pub answer: Answer,
@@ -213,6 +223,8 @@ pub struct Reading {
     pub at: Timestamp,
     /// The commit of the finding's source that it was compared with, where Git declares the resource.
     pub revision: Option<Arc<str>>,
+    /// What would put the resource back, where something differs.
+    pub patch: Option<Patch>,
 }
 
 /// Who can re-read.

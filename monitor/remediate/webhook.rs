@@ -60,7 +60,7 @@ mod tests {
         let secret = Secret::parse(&format!("${{file:{}}}", path.display())).unwrap();
         let webhook = Webhook::new(WebhookConfig { url: peer.url.clone(), secret }, Duration::from_secs(5)).unwrap();
         let finding = samples::finding("logs");
-        let call = Call { key: "k1", finding: &finding, now: samples::at("2026-01-01T02:00:00Z") };
+        let call = Call { key: "k1", finding: &finding, patch: None, now: samples::at("2026-01-01T02:00:00Z") };
         (webhook.post(b"{}".to_vec(), call).await, peer)
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use driftwarden_core::compare::{Change, ChangeOp};
 use driftwarden_core::decide::{Action, Notice, Status};
 use driftwarden_core::finding::{
-    Actor, Cause, DriftKind, Evidence, Finding, Fingerprint, Phase, Severity, Step, Subject, Transition,
+    Actor, Cause, DriftKind, Evidence, Finding, Fingerprint, Phase, Proof, Severity, Step, Subject, Transition,
 };
 use driftwarden_core::resource::{GapReason, Kind, Origin, Provider, Scope, Touched};
 use driftwarden_core::schema::{Compiled, Schema};
@@ -77,6 +77,7 @@ fn finding(name: &str, generation: u32, phase: Phase) -> Finding {
             origin: None,
             cause: Cause::OutOfBand,
             actor: None,
+            proof: Proof::RereadOnly("the API server answered 403".to_owned()),
         },
         priority: 2,
         priority_reasons: vec!["high severity".to_owned()],

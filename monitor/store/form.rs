@@ -8,7 +8,9 @@ use std::sync::Arc;
 
 use driftwarden_core::compare::{Change, ChangeOp};
 use driftwarden_core::decide::{Action, Notice, Status};
-use driftwarden_core::finding::{Actor, Cause, DriftKind, Evidence, Finding, Fingerprint, Phase, Severity, Subject};
+use driftwarden_core::finding::{
+    Actor, Cause, DriftKind, Evidence, Finding, Fingerprint, Phase, Proof, Severity, Subject,
+};
 use driftwarden_core::resource::{GapReason, Kind, Origin, Scope, Touched};
 use driftwarden_core::schema::{Compiled, Schema};
 use jiff::Timestamp;
@@ -269,6 +271,15 @@ pub(super) struct EvidenceForm {
     origin: Option<OriginForm>,
     cause: String,
     actor: Option<ActorForm>,
+    /// Not there in rows that are older than proofs.
+    #[serde(default = "listed")]
+    proof: String,
+    #[serde(default)]
+    proof_note: String,
+}
+
+fn listed() -> String {
+    Proof::default().as_str().to_owned()
 }
 
 impl Form for Evidence {
@@ -276,7 +287,7 @@ impl Form for Evidence {
     const WHAT: &'static str = "evidence";
 
     fn written(&self) -> EvidenceForm {
-        let Self { resource, subject, labels, severity, message, changes, origin, cause, actor } = self;
+        let Self { resource, subject, labels, severity, message, changes, origin, cause, actor, proof } = self;
         EvidenceForm {
             resource: resource.to_string(),
             subject: subject.written(),
@@ -287,11 +298,25 @@ impl Form for Evidence {
             origin: origin.as_ref().map(Form::written),
             cause: cause.as_str().to_owned(),
             actor: actor.as_ref().map(Form::written),
+            proof: proof.as_str().to_owned(),
+            proof_note: proof.note().to_owned(),
         }
     }
 
     fn read(written: EvidenceForm) -> Result<Self, String> {
-        let EvidenceForm { resource, subject, labels, severity, message, changes, origin, cause, actor } = written;
+        let EvidenceForm {
+            resource,
+            subject,
+            labels,
+            severity,
+            message,
+            changes,
+            origin,
+            cause,
+            actor,
+            proof,
+            proof_note,
+        } = written;
         Ok(Self {
             resource: resource.parse().map_err(|error: driftwarden_core::resource::InvalidId| error.to_string())?,
             subject: Subject::read(subject)?,
@@ -302,6 +327,7 @@ impl Form for Evidence {
             origin: origin.map(Origin::read).transpose()?,
             cause: word(Cause::parse(&cause), &cause)?,
             actor: actor.map(Actor::read).transpose()?,
+            proof: word(Proof::parse(&proof, &proof_note), &proof)?,
         })
     }
 }

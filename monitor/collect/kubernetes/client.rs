@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use driftwarden_core::resource::GapReason;
-use http::{HeaderMap, Request, StatusCode};
+use http::header::{ACCEPT, CONTENT_TYPE};
+use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt;
 use kube::client::{Body, ClientBuilder};
 use kube::config::{KubeConfigOptions, Kubeconfig, KubeconfigError};
@@ -61,6 +62,11 @@ impl Failure {
     /// Returns whether the server said that the continue token is too old.
     pub(super) fn is_expired(&self) -> bool {
         self.status.as_ref().is_some_and(|status| status.code == StatusCode::GONE)
+    }
+
+    /// Returns whether whoever answered knows no such address.
+    pub(super) fn is_missing(&self) -> bool {
+        self.status.as_ref().is_some_and(|status| status.code == StatusCode::NOT_FOUND)
     }
 
     /// Returns whether the server, and not something before it, said that there is no such thing.
@@ -115,10 +121,20 @@ impl Client {
 
     /// Returns the body of the answer to a `GET`, if it was a 200 and no longer than `cap`.
     pub(super) async fn get(&self, path: &str, accept: &'static str, cap: usize) -> Result<Bytes, Failure> {
+        self.ask(Ask { path, accept, applied: None }, cap).await
+    }
+
+    /// Returns the body of the answer to a server-side apply of `object`. Tried again like a reading: only for dry runs.
+    pub(super) async fn apply(&self, path: &str, object: Vec<u8>, cap: usize) -> Result<Bytes, Failure> {
+        let applied = Some(Bytes::from(object));
+        self.ask(Ask { path, accept: "application/json", applied: applied.as_ref() }, cap).await
+    }
+
+    async fn ask(&self, ask: Ask<'_>, cap: usize) -> Result<Bytes, Failure> {
         self.budget.earn_retries();
         let mut pause = self.first_pause;
         for _ in 1..ATTEMPTS {
-            let asked = match self.attempt(path, accept, cap).await {
+            let asked = match self.attempt(ask, cap).await {
                 Ok(body) => return Ok(body),
                 Err(Refusal::Final(failure)) => return Err(failure),
                 Err(Refusal::Again { failure, after }) => match after.unwrap_or_default() {
@@ -129,21 +145,21 @@ impl Client {
             tokio::time::sleep(asked.max(jittered(pause))).await;
             pause *= 2;
         }
-        self.attempt(path, accept, cap).await.map_err(Refusal::into_failure)
+        self.attempt(ask, cap).await.map_err(Refusal::into_failure)
     }
 
-    async fn attempt(&self, path: &str, accept: &'static str, cap: usize) -> Result<Bytes, Refusal> {
+    async fn attempt(&self, ask: Ask<'_>, cap: usize) -> Result<Bytes, Refusal> {
         let turn = self.budget.turn().await;
         turn.map_err(|error| Refusal::Final(Failure::new(GapReason::Throttled, error.to_string())))?;
         let span = info_span!(
             "request",
             otel.kind = "client",
             rpc.service = SERVICE,
-            http.request.method = "GET",
-            url.path = path.split('?').next(),
+            http.request.method = ask.method().as_str(),
+            url.path = ask.path.split('?').next(),
             http.response.status_code = Empty,
         );
-        let exchange = self.exchange(path, accept, cap).instrument(span.clone());
+        let exchange = self.exchange(ask, cap).instrument(span.clone());
         let answer = tokio::time::timeout(DEADLINE, exchange).await;
         let answer = answer.unwrap_or_else(|_| {
             let detail = format!("no answer within {} s", DEADLINE.as_secs());
@@ -184,8 +200,8 @@ impl Client {
             url.path = path.split('?').next(),
             http.response.status_code = Empty,
         );
-        let answer =
-            tokio::time::timeout(DEADLINE, self.respond(path, "application/json")).instrument(span.clone()).await;
+        let ask = Ask { path, accept: "application/json", applied: None };
+        let answer = tokio::time::timeout(DEADLINE, self.respond(ask)).instrument(span.clone()).await;
         let late = |_| Err((0, Refusal::again(Failure::new(GapReason::Timeout, "no answer to the watch"))));
         let answer = answer.unwrap_or_else(late);
         self.learn(&answer, &span);
@@ -198,17 +214,15 @@ impl Client {
         self.budget.afford_retry()
     }
 
-    async fn exchange(&self, path: &str, accept: &'static str, cap: usize) -> Result<Bytes, (u16, Refusal)> {
-        let body = self.respond(path, accept).await?;
+    async fn exchange(&self, ask: Ask<'_>, cap: usize) -> Result<Bytes, (u16, Refusal)> {
+        let body = self.respond(ask).await?;
         read(body, cap).await.map_err(|refusal| (200, refusal))
     }
 
     /// Returns the body of the answer, if it was a 200; it is still to be read.
-    async fn respond(&self, path: &str, accept: &'static str) -> Result<Body, (u16, Refusal)> {
+    async fn respond(&self, ask: Ask<'_>) -> Result<Body, (u16, Refusal)> {
         let client = self.client().await.map_err(|failure| (0, Refusal::Final(failure)))?;
-        let request = Request::get(path).header(http::header::ACCEPT, accept).body(Body::empty()).map_err(|_| {
-            (0, Refusal::Final(Failure::new(GapReason::Malformed, "failed to form the request's address")))
-        })?;
+        let request = ask.request().map_err(|failure| (0, Refusal::Final(failure)))?;
         let answer = client.send(request).await.map_err(|error| (0, refused_connection(&error)))?;
         let (parts, body) = answer.into_parts();
         if parts.status == StatusCode::OK {
@@ -255,6 +269,31 @@ impl Lines {
                 self.buffer.extend_from_slice(&data);
             }
         }
+    }
+}
+
+/// One question to a cluster.
+#[derive(Clone, Copy)]
+struct Ask<'a> {
+    path: &'a str,
+    accept: &'static str,
+    /// The object of a server-side apply; nothing for a reading.
+    applied: Option<&'a Bytes>,
+}
+
+impl Ask<'_> {
+    fn method(self) -> Method {
+        if self.applied.is_some() { Method::PATCH } else { Method::GET }
+    }
+
+    fn request(self) -> Result<Request<Body>, Failure> {
+        let request = Request::builder().method(self.method()).uri(self.path).header(ACCEPT, self.accept);
+        let request = match self.applied {
+            // JSON is YAML, and the only form of an apply that every server takes is called so.
+            Some(object) => request.header(CONTENT_TYPE, "application/apply-patch+yaml").body(object.to_vec().into()),
+            None => request.body(Body::empty()),
+        };
+        request.map_err(|_| Failure::new(GapReason::Malformed, "failed to form the request's address"))
     }
 }
 

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use driftwarden_core::resource::{GapReason, Kind};
+use driftwarden_core::schema::openapi::VersionedKind;
 use futures_util::StreamExt;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -35,6 +36,12 @@ pub(super) struct Served {
 }
 
 impl Served {
+    /// Returns the kind as documents about it name it.
+    pub(super) fn versioned(&self) -> VersionedKind {
+        let (group, version) = self.api_version.split_once('/').unwrap_or(("", &self.api_version));
+        VersionedKind { group: group.to_owned(), version: version.to_owned(), kind: self.kind_name.clone() }
+    }
+
     /// Returns the address of the list, in one namespace or everywhere.
     pub(super) fn list_path(&self, namespace: Option<&str>) -> String {
         let root = if self.api_version.contains('/') { "/apis" } else { "/api" };

@@ -10,30 +10,37 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use driftwarden_core::resource::{Gap, GapReason, Kind, NOT_APPLICABLE, Provider, ResourceId, Scope};
+use driftwarden_core::schema::Schema;
 use futures_util::StreamExt;
 use jiff::SignedDuration;
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use tokio::sync::Notify;
+use serde_json::Value;
+use tokio::sync::{Notify, mpsc};
 use tracing::{Instrument, info_span};
 
 use self::client::{Client, Entry, Failure};
 use self::discovery::{Discovery, Known, Served};
 use self::list::{Hidden, Listing, Stop};
+use self::openapi::Statements;
 use super::selection::{Selected, Selection};
-use super::{CloudConfig, CollectError, Collector, Read, Reading, Sink, Wanted};
+use super::{CloudConfig, CollectError, Collector, Described, Read, Reading, Rehearsal, Sink, Validity, Wanted};
 use crate::outbound;
 
 mod client;
 mod discovery;
 mod list;
+mod openapi;
+mod rehearse;
 #[cfg(test)]
 mod tests;
 mod watch;
 
 /// Kinds read at the same time.
 const CONCURRENCY: usize = 4;
+/// How long a schema is good: a definition of a custom resource may change at any time, and asking whether it did is cheap.
+const SCHEMA_LIFE: SignedDuration = SignedDuration::from_mins(10);
 /// Longest single object; the API server itself refuses more than about 3 MiB.
 const OBJECT_CAP: usize = 16 << 20;
 
@@ -123,6 +130,7 @@ pub struct Kubernetes {
     kinds: Selected,
     namespaces: Selected,
     known: Mutex<Option<Arc<Discovery>>>,
+    statements: Statements,
 }
 
 impl fmt::Debug for Kubernetes {
@@ -152,7 +160,8 @@ impl Kubernetes {
         let server = config.server.clone();
         let most_a_day = config.requests_per_day.unwrap_or(u64::MAX);
         let client = Client::new(config.name.clone(), entry(&config), server, (config.requests_per_second, most_a_day));
-        Ok(Self { config, client, kinds, namespaces, known: Mutex::new(None) })
+        let (known, statements) = (Mutex::new(None), Statements::default());
+        Ok(Self { config, client, kinds, namespaces, known, statements })
     }
 
     async fn account(&self) -> Result<String, CollectError> {
@@ -246,17 +255,35 @@ impl Kubernetes {
 
     async fn read_object(&self, id: &ResourceId) -> Result<Reading, Failure> {
         let Some(served) = self.find(&id.kind).await? else { return Ok(Reading::Absent) };
-        let (namespace, name) = match id.name.split_once('/') {
-            Some((namespace, name)) if served.namespaced => (Some(namespace), name),
-            None if served.namespaced => return Err(Failure::new(GapReason::Malformed, "its name says no namespace")),
-            _ => (None, &*id.name),
-        };
+        let (namespace, name) = parts(&served, id)?;
         let path = format!("{}/{}", served.list_path(namespace), encoded(name));
         match self.client.get(&path, "application/json", OBJECT_CAP).await {
             Ok(body) => found(&served, &id.name, &body),
             Err(failure) if failure.is_not_found() => self.prove_absence(&served, namespace).await,
             Err(failure) => Err(failure),
         }
+    }
+
+    async fn rehearse_object(&self, id: &ResourceId, declared: &Value) -> Result<Rehearsal, Failure> {
+        let lacking = || Failure::new(GapReason::Partial, "the cluster has no such kind");
+        let served = self.find(&id.kind).await?.ok_or_else(lacking)?;
+        let place = parts(&served, id)?;
+        Ok(rehearse::rehearse(&self.client, &served, place, declared).await)
+    }
+
+    /// Returns the schemas of these kinds, or why they could not be had.
+    async fn described(&self, kinds: &[Kind]) -> openapi::Answers {
+        let (mut answers, mut served) = (openapi::Answers::new(), Vec::new());
+        for kind in kinds {
+            match self.find(kind).await {
+                Ok(Some(found)) => served.push(found),
+                // A kind that the cluster does not have has nothing that could be compared.
+                Ok(None) => answers.push((kind.clone(), Ok(Schema::default()))),
+                Err(failure) => answers.push((kind.clone(), Err(failure))),
+            }
+        }
+        answers.extend(self.statements.ask(&self.client, &served).await);
+        answers
     }
 
     /// A 404 counts only from a server that shows us the kind's list.
@@ -326,6 +353,37 @@ impl Collector for Kubernetes {
             reason: failure.reason,
             source: failure.into(),
         })
+    }
+
+    async fn rehearse(&self, id: &ResourceId, declared: &Value) -> Option<Rehearsal> {
+        let done = self.rehearse_object(id, declared).await;
+        let impossible = |failure: Failure| Rehearsal::Impossible { why: failure.to_string(), before: None };
+        Some(done.unwrap_or_else(impossible))
+    }
+
+    fn validity(&self, scope: &Scope, kind: &Kind) -> Option<Validity> {
+        is_kubernetes(kind).then(|| Validity { realm: format!("{} {scope}", scope.cloud).into(), life: SCHEMA_LIFE })
+    }
+
+    async fn describe(&self, _scope: &Scope, kinds: &[Kind], sink: mpsc::Sender<Described>) {
+        for (kind, answer) in self.described(kinds).await {
+            let what = format!("the schema of `{kind}`");
+            let unread =
+                |failure: Failure| CollectError::Unread { what, reason: failure.reason, source: failure.into() };
+            let said = Described { kind, schema: answer.map_err(unread) };
+            if sink.send(said).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Returns the namespace and the name of an object.
+fn parts<'a>(served: &Served, id: &'a ResourceId) -> Result<(Option<&'a str>, &'a str), Failure> {
+    match id.name.split_once('/') {
+        Some((namespace, name)) if served.namespaced => Ok((Some(namespace), name)),
+        None if served.namespaced => Err(Failure::new(GapReason::Malformed, "its name says no namespace")),
+        _ => Ok((None, &*id.name)),
     }
 }
 

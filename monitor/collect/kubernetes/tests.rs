@@ -12,7 +12,7 @@ use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use super::{Config, Kubernetes};
-use crate::collect::{Collector, Read, Reading, Wanted};
+use crate::collect::{Collector, Read, Reading, Rehearsal, Wanted};
 
 /// Answers by path and query; of several the first is used up, the last one stays.
 #[derive(Clone, Default)]
@@ -331,4 +331,103 @@ async fn the_requests_of_a_day_end_in_a_gap() {
     let cluster = cluster(Script::cluster(), "requests_per_day: 9").await;
     assert_eq!(read(&cluster, &["Pod"], "Pod").await, "complete");
     assert_eq!(read(&cluster, &["Pod"], "").await, "throttled");
+}
+
+/// What a server states of carts and pods: in `carts` the items are told apart by their `sku`.
+fn document(definitions: &str, keys: &str) -> String {
+    let kind = |group: &str, version: &str, kind: &str, list: &str| {
+        format!(
+            r#""{group}.{kind}": {{"x-kubernetes-group-version-kind": [{{"group": "{group}", "version": "{version}", "kind": "{kind}"}}],
+                "properties": {{"spec": {{"properties": {{"{list}": {{"type": "array", "items": {{"type": "object", "properties": {{}}}},
+                    "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["{keys}"]}}}}}}}}}}"#
+        )
+    };
+    let both = [kind("shop", "v1", "Cart", "items"), kind("", "v1", "Pod", "containers")].join(",");
+    definitions.replace("DEFINITIONS", &both)
+}
+
+fn version_3(keys: &str) -> String {
+    document(r#"{"openapi": "3.0.0", "components": {"schemas": {DEFINITIONS}}}"#, keys)
+}
+
+const INDEX: &str = r#"{"paths": {"api/v1": {"serverRelativeURL": "/openapi/v3/api/v1?hash=1"},
+    "apis/shop/v1": {"serverRelativeURL": "/openapi/v3/apis/shop/v1?hash=1"}}}"#;
+
+/// Asks for the schemas of these kinds; answers with the key of the list of each, or the reason why it is not known.
+async fn keys(cluster: &Kubernetes, kinds: &[&str]) -> String {
+    let scope = cluster.scopes().await.unwrap().remove(0);
+    let kinds: Vec<_> = kinds.iter().copied().map(Kind::from).collect();
+    let (sink, mut said) = mpsc::channel(100);
+    cluster.describe(&scope, &kinds, sink).await;
+    let mut words = BTreeMap::new();
+    while let Some(described) = said.recv().await {
+        let word = match described.schema {
+            Ok(schema) => schema.keys.values().flatten().cloned().collect::<Vec<_>>().join("+"),
+            Err(error) => error.reason().to_string(),
+        };
+        words.insert(described.kind, word);
+    }
+    words.into_iter().map(|(kind, word)| format!("{kind}={word}")).collect::<Vec<_>>().join(" ")
+}
+
+#[tokio::test]
+async fn schemas_come_from_one_document_for_each_version_of_a_group() {
+    let (carts, pods) = ("/openapi/v3/apis/shop/v1?hash=1", "/openapi/v3/api/v1?hash=1");
+    let newer = INDEX.replace("shop/v1?hash=1", "shop/v1?hash=2");
+    let script = Script::cluster()
+        .with("/openapi/v3", &[(200, INDEX), (200, INDEX), (200, &newer)])
+        .with(carts, &[(200, &version_3("sku")), (500, "")])
+        .with("/openapi/v3/apis/shop/v1?hash=2", &[(200, &version_3("name"))])
+        .with(pods, &[(403, DENIED)]);
+    let cluster = cluster(script, "").await;
+    assert_eq!(keys(&cluster, &["shop/Cart", "Pod"]).await, "Pod=denied shop/Cart=sku");
+    // The same address holds the same: it is not fetched again.
+    assert_eq!(keys(&cluster, &["shop/Cart"]).await, "shop/Cart=sku");
+    assert_eq!(keys(&cluster, &["shop/Cart"]).await, "shop/Cart=name");
+}
+
+#[tokio::test]
+async fn schemas_come_from_the_older_document_where_there_is_no_newer_one() {
+    let two = document(r#"{"swagger": "2.0", "definitions": {DEFINITIONS}}"#, "sku");
+    let older = cluster(Script::cluster().with("/openapi/v2", &[(200, &two)]), "").await;
+    assert_eq!(keys(&older, &["shop/Cart", "Pod", "shop/Refund"]).await, "Pod=sku shop/Cart=sku shop/Refund=");
+    let neither = cluster(Script::cluster(), "").await;
+    assert_eq!(keys(&neither, &["Pod"]).await, "Pod=partial");
+    let denied = cluster(Script::cluster().with("/openapi/v3", &[(403, DENIED)]), "").await;
+    assert_eq!(keys(&denied, &["Pod"]).await, "Pod=denied");
+    let elsewhere = r#"{"paths": {"api/v1": {"serverRelativeURL": "http://evil.example/openapi"}}}"#;
+    let elsewhere = cluster(Script::cluster().with("/openapi/v3", &[(200, elsewhere)]), "").await;
+    assert_eq!(keys(&elsewhere, &["Pod"]).await, "Pod=partial");
+    let broken = cluster(Script::cluster().with("/openapi/v2", &[(200, "<html>")]), "").await;
+    assert_eq!(keys(&broken, &["Pod"]).await, "Pod=malformed");
+}
+
+const APPLY: &str = "/api/v1/namespaces/shop/pods/a?dryRun=All&fieldManager=driftwarden&force=true";
+
+/// Rehearses an apply of pod `a`; answers with what would be, or why nobody knows.
+async fn check_rehearsal(answers: &[(u16, &str)], said: &str) {
+    let before = r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","namespace":"shop"}}"#;
+    let script = Script::cluster().with("/api/v1/namespaces/shop/pods/a", &[(200, before)]).with(APPLY, answers);
+    let cluster = cluster(script, "").await;
+    let scope = cluster.scopes().await.unwrap().remove(0);
+    let declared = serde_json::json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}});
+    let answer = match cluster.rehearse(&scope.id(&Kind::from("Pod"), "shop/a"), &declared).await.unwrap() {
+        Rehearsal::Played { after, .. } => after.into_string(),
+        Rehearsal::Impossible { why, .. } => why,
+    };
+    assert_eq!(answer, said, "{answers:?}");
+}
+
+#[tokio::test]
+async fn a_rehearsal_that_cannot_be_says_why_and_repeats_no_secret() {
+    let after = r#"{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a","namespace":"shop"},"spec":{"x":1}}"#;
+    check_rehearsal(&[(200, after)], after).await;
+    check_rehearsal(&[(503, ""), (200, after)], after).await;
+    let denied = "the API server answered 403 (Forbidden); a dry run needs the verb `patch`";
+    check_rehearsal(&[(403, DENIED)], denied).await;
+    let invalid = r#"{"kind":"Status","reason":"Invalid","message":"spec.password: Invalid value: hunter2"}"#;
+    check_rehearsal(&[(422, invalid)], "the API server answered 422 (Invalid)").await;
+    check_rehearsal(&[(415, "")], "the API server answered 415").await;
+    let other = after.replace(r#""name":"a""#, r#""name":"""#);
+    check_rehearsal(&[(200, &other)], "an object has no name or no namespace").await;
 }

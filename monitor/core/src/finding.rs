@@ -224,6 +224,50 @@ pub struct Actor {
     pub confidence: String,
 }
 
+/// How sure it is that a difference is one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Proof {
+    /// It was seen in a listing.
+    #[default]
+    Listed,
+    /// The resource was read again, exactly.
+    Reread,
+    /// The same, and the provider could not be asked what writing the declaration would change, for that reason.
+    RereadOnly(String),
+    /// The provider itself said that writing the declaration would change it.
+    Rehearsed,
+}
+
+impl Proof {
+    /// Returns the word used in JSON.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Listed => "listed",
+            Self::Reread | Self::RereadOnly(_) => "reread",
+            Self::Rehearsed => "rehearsed",
+        }
+    }
+
+    /// Returns why there was no better one, for people; empty where nothing better was tried.
+    pub fn note(&self) -> &str {
+        match self {
+            Self::RereadOnly(why) => why,
+            Self::Listed | Self::Reread | Self::Rehearsed => "",
+        }
+    }
+
+    /// Returns the proof of that word and note.
+    pub fn parse(word: &str, note: &str) -> Option<Self> {
+        match (word, note) {
+            ("listed", _) => Some(Self::Listed),
+            ("reread", "") => Some(Self::Reread),
+            ("reread", why) => Some(Self::RereadOnly(why.to_owned())),
+            ("rehearsed", _) => Some(Self::Rehearsed),
+            _ => None,
+        }
+    }
+}
+
 /// What one look saw of a drift or violation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Evidence {
@@ -245,6 +289,8 @@ pub struct Evidence {
     pub cause: Cause,
     /// Who, when it is known.
     pub actor: Option<Actor>,
+    /// How sure it is.
+    pub proof: Proof,
 }
 
 /// The remembered record of a drift or violation.
@@ -468,6 +514,7 @@ mod tests {
             origin: None,
             cause: Cause::OutOfBand,
             actor: None,
+            proof: Proof::Reread,
         })
     }
 

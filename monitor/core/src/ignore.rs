@@ -101,6 +101,16 @@ impl Subject {
     }
 }
 
+/// Returns all that `rules` accept of one resource.
+pub(crate) fn together(rules: &[Arc<IgnoreRule>], desired: &Desired, resource: &Resource) -> Ignore {
+    let mut all = Ignore::default();
+    for rule in rules.iter().filter(|rule| rule.subject.means(desired, resource)) {
+        all.pointers.extend(rule.what.pointers.iter().cloned());
+        all.managers.extend(rule.what.managers.iter().cloned());
+    }
+    all
+}
+
 /// A resource beside its declaration, and which rules it breaks.
 pub(crate) struct Case<'a> {
     pub(crate) desired: &'a Desired,

@@ -46,6 +46,15 @@ fn azure(map: &mut Map<String, Value>) {
     }
 }
 
+/// Drops from an object what says who wrote it and what was applied, so that only its values speak.
+pub(crate) fn forget_writers(attributes: &mut Value) {
+    let Some(metadata) = attributes.get_mut("metadata").and_then(Value::as_object_mut) else { return };
+    metadata.remove("managedFields");
+    if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
+}
+
 /// Returns the labels or tags of a resource, whatever shape its provider gives them.
 pub fn labels(provider: Provider, attributes: &Value) -> Labels {
     let mut labels = Labels::new();

@@ -8,11 +8,11 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::compare::{self, Comparison, Context, Facts, MaskKey, Strictly};
+use crate::compare::{self, Change, ChangeOp, Comparison, Context, Facts, MaskKey, Patch, Strictly};
 use crate::control::{Reading, Tallies, Tally};
 use crate::expected::{Clash, Expected};
-use crate::finding::{Cause, DriftKind, Evidence, Finding, Severity, Sighting, Subject};
-use crate::ignore::{Case, Hidden, Ignored};
+use crate::finding::{Cause, DriftKind, Evidence, Finding, Proof, Severity, Sighting, Subject};
+use crate::ignore::{self, Case, Hidden, Ignored};
 use crate::normalize;
 use crate::ownership;
 use crate::priority::drift_severity;
@@ -57,6 +57,20 @@ const WITHOUT_SCHEMA: &str = "; compared without the provider's own schema of th
 const DESIRED_STATE: &str = "(desired state)";
 
 impl Snapshot {
+    /// Keeps in mind what an exact look left of a suspicion: while the resource reads as it does, the rest of it is not
+    /// suspected again.
+    pub fn acquit(&mut self, acquittal: &Acquittal) {
+        let Acquittal { resource, suspected, kept } = acquittal;
+        let seen = self.shelves.get_mut(&resource.kind).and_then(|shelf| shelf.resources.get_mut(&*resource.name));
+        let Some(seen) = seen else { return };
+        if let Some(assessment) = seen.assessment.as_deref_mut()
+            && assessment.comparison.changes == *suspected
+        {
+            assessment.comparison.changes.clone_from(kept);
+        }
+        seen.assessment = seen.assessment.take().filter(|assessment| !assessment.is_silent());
+    }
+
     /// Returns how many resources are remembered.
     pub fn len(&self) -> usize {
         self.shelves.values().map(|shelf| shelf.resources.len()).sum()
@@ -78,6 +92,17 @@ impl Snapshot {
             self.idle.insert(key, ignored.idle);
         }
     }
+}
+
+/// What an exact look left of what a listing had suspected of a resource.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Acquittal {
+    /// The resource.
+    pub resource: ResourceId,
+    /// Every difference that was suspected.
+    pub suspected: Vec<Change>,
+    /// Those that are differences.
+    pub kept: Vec<Change>,
 }
 
 /// What was found out about one resource, where there is anything to say.
@@ -177,12 +202,7 @@ impl Lens<'_> {
     }
 
     fn compare(&self, desired: &Desired, (resource, names): (&Resource, &[String]), schema: &Schema) -> Comparison {
-        let context = Context {
-            account: self.scope.account.to_string(),
-            region: self.scope.region.to_string(),
-            id: resource.id.name.to_string(),
-            related: Value::Null,
-        };
+        let context = self.context(&resource.id);
         let kind = &resource.id.kind;
         let names = names.iter().map(String::as_str).chain([&*resource.id.name]);
         let strictly = Strictly {
@@ -238,13 +258,78 @@ impl Lens<'_> {
 
     /// Returns whether nothing in the text of a resource differs from what a declaration asks for.
     pub fn is_as(&self, desired: &Desired, id: &ResourceId, text: &str) -> bool {
-        let Ok(mut attributes) = serde_json::from_str(text) else { return false };
+        let Ok(attributes) = serde_json::from_str(text) else { return false };
+        let (resource, found) = self.differences(desired, id, attributes);
+        self.accept(desired, &resource, (found, &[])).0.changes.is_empty()
+    }
+
+    /// Returns the resource of these attributes, and how it differs from what a declaration asks for.
+    fn differences(&self, desired: &Desired, id: &ResourceId, mut attributes: Value) -> (Resource, Comparison) {
         let names = normalize::names(self.scope.provider, &id.kind, &id.name, &attributes);
         normalize::normalize(self.scope.provider, &id.kind, &mut attributes);
         let labels = normalize::labels(self.scope.provider, &attributes);
         let resource = Resource { id: id.clone(), labels, attributes, depth: Depth::Full };
         let found = self.compare(desired, (&resource, &names), self.schemas.of(&id.kind));
-        self.accept(desired, &resource, (found, &[])).0.changes.is_empty()
+        (resource, found)
+    }
+
+    /// Returns how the resource of that text differs, but for what somebody accepted.
+    fn drift(&self, desired: &Desired, id: &ResourceId, text: &str) -> Result<Vec<Change>, MalformedItem> {
+        let (resource, found) = self.differences(desired, id, parsed(id, text)?);
+        let verdicts = self.verdicts(&resource, Some(desired));
+        Ok(self.accept(desired, &resource, (found, &verdicts)).0.changes)
+    }
+
+    /// Returns what is left of an evidence when the provider has said what writing the declaration would make of the
+    /// resource: nothing, if that would make good nothing of it.
+    ///
+    /// What would differ from the declaration after the write as it does before is the provider's own doing: a default, a
+    /// field that it drops, a value that an admission rewrites.
+    pub fn outlast(&self, evidence: Evidence, before: &str, after: &str) -> Result<Option<Evidence>, MalformedItem> {
+        let id = &evidence.resource;
+        let Some(desired) = self.expected.find(id) else { return Ok(Some(evidence)) };
+        let mut after: Value = parsed(id, after)?;
+        // A write removes what it once wrote and declares no longer, but not what others did: that is not judged by it.
+        normalize::forget_writers(&mut after);
+        let kept = self.differences(desired, id, after).1.changes;
+        let mut changes = self.drift(desired, id, before)?;
+        // What nobody declared is not taken away by a write, and counts where it counts.
+        let is_judged = |change: &Change| change.op != ChangeOp::Added;
+        changes.retain(|change| !(is_judged(change) && kept.iter().any(|kept| is_same(kept, change))));
+        Ok(with_changes(Evidence { proof: Proof::Rehearsed, ..evidence }, changes))
+    }
+
+    /// Returns what is left of an evidence when the resource was read in the form in which it is declared.
+    pub fn narrow(&self, evidence: Evidence, before: &str) -> Result<Option<Evidence>, MalformedItem> {
+        let id = &evidence.resource;
+        let Some(desired) = self.expected.find(id) else { return Ok(Some(evidence)) };
+        let changes = self.drift(desired, id, before)?;
+        Ok(with_changes(evidence, changes))
+    }
+
+    /// Returns the patch that makes good what an evidence says of the resource of that text.
+    pub fn patch(&self, evidence: &Evidence, text: &str) -> Option<Patch> {
+        let id = &evidence.resource;
+        let attributes: Value = serde_json::from_str(text).ok()?;
+        let names = normalize::names(self.scope.provider, &id.kind, &id.name, &attributes);
+        let desired = self.expected.kind(&id.kind)?.item(self.find(&id.kind, &id.name, &names)?)?;
+        let labels = normalize::labels(self.scope.provider, &attributes);
+        let resource = Resource { id: id.clone(), labels, attributes, depth: Depth::Full };
+        let ignore = ignore::together(self.expected.ignores(&desired.origin.source), desired, &resource);
+        let context = self.context(id);
+        let (kind, schema, strictly) = (&id.kind, self.schemas.of(&id.kind), Strictly::default());
+        let facts = Facts { kind, schema, context: &context, depth: Depth::Full, mask: self.mask, strictly };
+        let sides = (&desired.attributes, &resource.attributes);
+        Some(compare::patch(sides, &evidence.changes, &ignore, facts))
+    }
+
+    fn context(&self, id: &ResourceId) -> Context {
+        Context {
+            account: self.scope.account.to_string(),
+            region: self.scope.region.to_string(),
+            id: id.name.to_string(),
+            related: Value::Null,
+        }
     }
 
     /// Adds the evidence that an assessment holds.
@@ -259,6 +344,7 @@ impl Lens<'_> {
             origin: desired.map(|desired| desired.origin.clone()),
             cause,
             actor: None,
+            proof: Proof::Listed,
         };
         let drift = |kind, message| evidence(Subject::Drift(kind), drift_severity(kind), message, Cause::Unknown);
         if seen.is_unmanaged {
@@ -279,7 +365,22 @@ impl Lens<'_> {
     }
 }
 
-fn changed_message(id: &ResourceId, changes: &[compare::Change]) -> String {
+fn parsed(id: &ResourceId, text: &str) -> Result<Value, MalformedItem> {
+    let name = id.name.to_string();
+    serde_json::from_str(text).map_err(|source| MalformedItem { kind: id.kind.clone(), name, source })
+}
+
+/// Returns whether two comparisons saw the same at the same place.
+fn is_same(one: &Change, other: &Change) -> bool {
+    (&one.path, one.op, &one.observed) == (&other.path, other.op, &other.observed)
+}
+
+fn with_changes(evidence: Evidence, changes: Vec<Change>) -> Option<Evidence> {
+    let message = changed_message(&evidence.resource, &changes);
+    (!changes.is_empty()).then_some(Evidence { message, changes, ..evidence })
+}
+
+fn changed_message(id: &ResourceId, changes: &[Change]) -> String {
     let paths: Vec<&str> = changes.iter().take(3).map(|change| change.path.as_str()).collect();
     let more = changes.len().saturating_sub(paths.len());
     let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
@@ -502,6 +603,7 @@ impl<'a> Look<'a> {
                 origin: Some(desired.origin.clone()),
                 cause: if forgotten.contains(&**name) { Cause::OutOfBand } else { Cause::Unknown },
                 actor: None,
+                proof: Proof::Listed,
             });
         }
     }
@@ -832,6 +934,45 @@ mod tests {
         let sights = look(&mut Snapshot::default(), &items, &End::Complete);
         assert!(!sights.evidence[0].message.contains("schema"));
         assert_eq!(sights.without_schema, [].into());
+    }
+
+    #[test]
+    fn what_an_exact_look_acquits_is_not_suspected_again_until_it_reads_otherwise() {
+        let mut snapshot = Snapshot::default();
+        let first = look(&mut snapshot, &[("a", r#"{"V":2}"#), ("b", r#"{"V":1}"#)], &End::Complete);
+        assert_eq!(words(&first), "a:changed");
+        let suspected = first.evidence[0].changes.clone();
+        let other = Acquittal { resource: scope().id(&Kind::from(KIND), "a"), suspected: Vec::new(), kept: Vec::new() };
+        snapshot.acquit(&other);
+        let items = [("a", r#"{"V":2}"#), ("b", r#"{"V":1}"#)];
+        assert_eq!(words(&look(&mut snapshot, &items, &End::Complete)), "a:changed");
+        snapshot.acquit(&Acquittal { suspected, ..other });
+        assert_eq!(words(&look(&mut snapshot, &items, &End::Complete)), "");
+        let items = [("a", r#"{"V":3}"#), ("b", r#"{"V":1}"#)];
+        assert_eq!(words(&look(&mut snapshot, &items, &End::Complete)), "a:changed");
+    }
+
+    /// Says what would be of a bucket that Git wants to have `V` and `W`; returns the paths that outlast it.
+    fn outlasting(before: &Value, after: &Value) -> Option<String> {
+        let expected = Expected::new(vec![bucket("a", json!({"V": 1, "W": 1}))], Some(Unmanaged::DeclaredKinds));
+        let (scope, rules, mask, schemas) = (scope(), RuleSet::default(), MaskKey::new([0; 32]), Schemas::default());
+        let lens = Lens { scope: &scope, expected: &expected, rules: &rules, schemas: &schemas, mask: &mask };
+        let sights = look(&mut Snapshot::default(), &[("a", r#"{"V":2}"#), ("b", r#"{"V":1}"#)], &End::Complete);
+        let evidence = sights.evidence[0].clone();
+        let left = lens.outlast(evidence, &before.to_string(), &after.to_string()).unwrap()?;
+        assert_eq!(left.proof, Proof::Rehearsed);
+        Some(left.changes.iter().map(|change| change.path.clone()).collect::<Vec<_>>().join(" "))
+    }
+
+    #[test]
+    fn what_a_write_would_leave_as_it_is_is_no_drift() {
+        let before = json!({"V": 2, "W": 2});
+        assert_eq!(outlasting(&before, &json!({"V": 1, "W": 1})).as_deref(), Some("/V /W"));
+        assert_eq!(outlasting(&before, &json!({"V": 1, "W": 2})).as_deref(), Some("/V"));
+        assert_eq!(outlasting(&before, &json!({"V": 2, "W": 2})), None);
+        // Another value than before and than declared: the write would change something.
+        assert_eq!(outlasting(&before, &json!({"V": 3, "W": 2})).as_deref(), Some("/V"));
+        assert_eq!(outlasting(&json!({"V": 1, "W": 1}), &json!({"V": 1, "W": 1})), None);
     }
 
     #[test]

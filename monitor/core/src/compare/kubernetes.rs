@@ -156,10 +156,11 @@ pub(super) fn is_left_out(name: &str, value: &Value) -> bool {
 
 /// Returns whether something that nobody declared was put into a value that is written whole.
 ///
-/// A single value in a structure may be the server's default; an entry of a map, a list or a structure is somebody's.
-pub(super) fn counts_in_atomic(path: &[Step<'_>], (name, value): (&str, &Value), at: Place) -> bool {
+/// A single value in a structure may be the server's default, and so may an amount: it derives requests from limits. Any
+/// other entry of a map, a list or a structure is somebody's.
+pub(super) fn counts_in_atomic(path: &[Step<'_>], (name, value): (&str, &Value), (at, place): (Place, Place)) -> bool {
     let is_entry = at.marks & mark::FREE_FORM != 0 || value.is_object() || value.is_array();
-    is_entry && !is_empty(value) && !is_bookkeeping(path, name)
+    is_entry && place.marks & mark::QUANTITY == 0 && !is_empty(value) && !is_bookkeeping(path, name)
 }
 
 /// Returns whether the order of a list means nothing.
@@ -410,4 +411,95 @@ fn keyed<'a>(key: &str, items: &'a [Value]) -> Option<(usize, &'a Value)> {
             .all(|(name, value)| item.get(name).map_or_else(|| is_key_default(name, value), |found| found == value))
     };
     items.iter().enumerate().find(|(_, item)| has(item))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::compare::{Context, Facts, MaskKey, Strictly, compare};
+    use crate::resource::{Depth, Kind};
+    use crate::schema::Schema;
+
+    use super::*;
+
+    fn schema() -> Schema {
+        let list = |pointers: &[&str]| pointers.iter().map(|pointer| (*pointer).to_owned()).collect();
+        Schema {
+            keys: [("/spec/rows".to_owned(), vec!["id".to_owned()])].into(),
+            sets: list(&["/spec/words"]),
+            atomic: list(&["/spec/selector", "/spec/terms"]),
+            free_form: list(&["/spec/selector/labels", "/spec/terms/*/most"]),
+            quantities: list(&["/spec/size", "/spec/terms/*/most/*"]),
+            encoded: list(&["/spec/ca"]),
+            defaults: [("/spec/rows/*/mode".to_owned(), json!("Auto"))].into(),
+            unstated: list(&["/spec/raw"]),
+            ..Schema::default()
+        }
+    }
+
+    /// Compares two specs under a schema; the paths that changed, then what is undeclared.
+    fn check(desired: &Value, observed: &Value, said: &[&str]) {
+        let (kind, schema, context, mask) =
+            (Kind::from("shop/Thing"), schema(), Context::default(), MaskKey::new([1; 32]));
+        let facts = Facts {
+            kind: &kind,
+            schema: &schema,
+            context: &context,
+            depth: Depth::Full,
+            mask: &mask,
+            strictly: Strictly::default(),
+        };
+        let spec = |spec: &Value| json!({"spec": spec});
+        let found = compare(&spec(desired), &spec(observed), facts);
+        let changes = found.changes.iter().map(|change| format!("{} {}", change.op.as_str(), change.path));
+        let undeclared = found.undeclared.iter().map(|path| format!("undeclared {path}"));
+        assert_eq!(changes.chain(undeclared).collect::<Vec<_>>(), said, "{desired} {observed}");
+    }
+
+    #[test]
+    fn items_belong_together_by_the_key_that_the_server_states() {
+        let (a, b) = (json!({"id": 1, "x": "a"}), json!({"id": 2, "x": "b", "mode": "Auto"}));
+        check(&json!({"rows": [a, {"id": 2, "x": "b"}]}), &json!({"rows": [b, a]}), &[]);
+        check(&json!({"rows": [a]}), &json!({"rows": [b, a]}), &["undeclared /spec/rows/*"]);
+        check(&json!({"rows": [a]}), &json!({"rows": [b]}), &["changed /spec/rows", "undeclared /spec/rows/*"]);
+        check(&json!({"words": ["a", "b"]}), &json!({"words": ["b", "c", "a"]}), &["undeclared /spec/words/*"]);
+        check(&json!({"words": ["a"]}), &json!({"words": ["b"]}), &["changed /spec/words", "undeclared /spec/words/*"]);
+        // `containers` has a key by its name, unless the server states its lists and says nothing of it.
+        let names = |first: &str, second: &str| json!({"containers": [{"name": first}, {"name": second}]});
+        check(
+            &names("a", "b"),
+            &names("b", "a"),
+            &["changed /spec/containers/0/name", "changed /spec/containers/1/name"],
+        );
+        check(&json!({"raw": names("a", "b")}), &json!({"raw": names("b", "a")}), &[]);
+    }
+
+    #[test]
+    fn what_is_written_whole_has_nothing_that_is_not_declared() {
+        let selector = |labels: &Value| json!({"selector": {"labels": labels}});
+        let (one, two) = (json!({"app": "web"}), json!({"app": "web", "tier": "x"}));
+        check(&selector(&one), &selector(&two), &["added /spec/selector/labels/tier"]);
+        let more = json!({"selector": {"labels": one, "terms": [{"key": "x"}], "kind": "defaulted"}});
+        check(&selector(&one), &more, &["added /spec/selector/terms", "undeclared /spec/selector/kind"]);
+        let term = |most: &Value| json!({"terms": [{"most": most}]});
+        let derived = term(&json!({"cpu": "1", "memory": "1Gi"}));
+        check(&term(&json!({"cpu": 1})), &derived, &["undeclared /spec/terms/0/most/memory"]);
+    }
+
+    #[test]
+    fn spellings_are_folded_where_the_server_states_what_a_value_is() {
+        check(&json!({"size": "1024Mi"}), &json!({"size": "1Gi"}), &[]);
+        check(&json!({"limits": "1024Mi"}), &json!({"limits": "1Gi"}), &["changed /spec/limits"]);
+        check(&json!({"raw": {"limits": "1024Mi"}}), &json!({"raw": {"limits": "1Gi"}}), &[]);
+        check(&json!({"ca": "QUJD\nREVG\n"}), &json!({"ca": "QUJDREVG"}), &[]);
+    }
+
+    #[test]
+    fn what_the_server_leaves_out_is_not_removed() {
+        check(&json!({"hostNetwork": false, "minReadySeconds": 0}), &json!({}), &[]);
+        check(&json!({"hostNetwork": true}), &json!({}), &["removed /spec/hostNetwork"]);
+        let token = json!({"automountServiceAccountToken": false});
+        check(&token, &json!({}), &["removed /spec/automountServiceAccountToken"]);
+    }
 }

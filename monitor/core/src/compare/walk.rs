@@ -345,8 +345,8 @@ impl<'a> Walk<'a> {
                 }
             });
         }
-        if at.marks & mark::ATOMIC != 0 && kubernetes::counts_in_atomic(&self.path, (name, value), at) {
-            let place = self.named(at, name);
+        let place = self.named(at, name);
+        if at.marks & mark::ATOMIC != 0 && kubernetes::counts_in_atomic(&self.path, (name, value), (at, place)) {
             let reason = "the server writes what it is in as one value: what nobody declared counts too";
             return self.below(Step::Name(name), |walk| {
                 walk.report_because(ChangeOp::Added, (&Value::Null, value), place, reason);

@@ -24,8 +24,9 @@ use crate::harness::scripted::ConfigMaps;
 const CUTS: u32 = 60;
 const RESOURCES: usize = 24;
 
-/// Appends what it gets on standard input to the ledger, in one line and one write.
-const HOOK: &str = "#!/bin/sh\ninput=$(tr -d '\\n')\nprintf '%s\\n' \"$input\" >>\"$(dirname \"$0\")/ledger\"\n";
+/// Appends what it gets on standard input to the ledger, in one line and one write. Without input it does nothing, as a
+/// hook should: the power may go between its start and its input, and then nobody said what to mend.
+const HOOK: &str = "#!/bin/sh\ninput=$(tr -d '\\n')\n[ -n \"$input\" ] || exit 1\nprintf '%s\\n' \"$input\" >>\"$(dirname \"$0\")/ledger\"\n";
 
 /// Numbers that follow from a seed, so that a failure can be played again; the algorithm is `SplitMix64`.
 struct Dice(u64);

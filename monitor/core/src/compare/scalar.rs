@@ -170,9 +170,9 @@ fn same_but_for_case((left, right): (&str, &str)) -> bool {
     left.len() == right.len() && left.eq_ignore_ascii_case(right)
 }
 
-/// Returns whether a text is the name of a header field.
+/// Returns whether a text is the name of a header field, or of an argument that firewalls look for in any case.
 fn is_header(walk: &Walk<'_>, at: Place) -> bool {
-    at.marks & mark::FREE_FORM == 0 && walk.inside(|name| name.contains("Header"))
+    at.marks & mark::FREE_FORM == 0 && walk.inside(|name| name.contains("Header") || name == "SingleQueryArgument")
 }
 
 /// Returns whether a text is an action of a policy, a weekly window or a mail address.

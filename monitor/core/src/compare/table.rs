@@ -71,8 +71,20 @@ fn marks(word: &str) -> Option<u32> {
 }
 
 /// Services of Amazon that keep the names of their resources in lower case.
-pub(super) const LOWERS_NAMES: [&str; 10] =
-    ["RDS", "DocDB", "Neptune", "DAX", "DMS", "ElastiCache", "MemoryDB", "Redshift", "RedshiftServerless", "Glue"];
+pub(super) const LOWERS_NAMES: [&str; 12] = [
+    "DAX",
+    "DMS",
+    "DocDB",
+    "DocDBElastic",
+    "ElastiCache",
+    "Glue",
+    "LakeFormation",
+    "MemoryDB",
+    "Neptune",
+    "RDS",
+    "Redshift",
+    "RedshiftServerless",
+];
 
 /// Attributes that only say how to carry out an operation: what to start from, how an address is chosen, what to do to
 /// what was there before. The schemas of many kinds call them write-only and those of a few forget to.

@@ -710,9 +710,9 @@ pub(super) const USUAL: &[(&str, &[&str])] = &[
 /// Words that mean "as it comes": what somebody who chooses chooses away from.
 #[rustfmt::skip]
 const PLAIN: &[&str] = &[
-    "all", "auto", "automatic", "aws_managed", "aws_owned_key", "aws_owned_kms_key", "basic", "best_effort", "buffered",
+    "auto", "automatic", "aws_managed", "aws_owned_key", "aws_owned_kms_key", "basic", "best_effort", "buffered",
     "current", "get", "head", "http", "in_place", "ipv4", "latest", "linux", "on_demand", "post", "preserve", "provisioned",
-    "public", "rolling", "service_managed", "single_region", "standard", "string", "tcp", "text", "uncompressed", "utc",
+    "rolling", "service_managed", "single_region", "standard", "string", "tcp", "text", "uncompressed", "utc",
     "x86_64", "zip",
 ];
 

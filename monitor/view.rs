@@ -13,6 +13,19 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+/// Most names that are printed in one line.
+const MOST_NAMES: usize = 5;
+
+/// Returns the first few of these names and how many more there are, or nothing if there are none.
+pub fn some_of(names: &[String]) -> Option<String> {
+    let shown = names.iter().take(MOST_NAMES).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len() {
+        0 => None,
+        count if count > MOST_NAMES => Some(format!("{shown} and {} more", count - MOST_NAMES)),
+        _ => Some(shown),
+    }
+}
+
 /// A finding.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct FindingView {

@@ -30,6 +30,7 @@ mod power_cuts;
 mod provider_schemas;
 mod repositories;
 mod starts;
+mod stated_schemas;
 mod synthetic;
 mod telling;
 mod tidy;

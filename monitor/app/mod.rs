@@ -9,7 +9,7 @@ mod reload;
 mod retention;
 mod sources;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::File;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use driftwarden_core::compare::MaskKey;
-use driftwarden_core::resource::Scope;
+use driftwarden_core::resource::{Kind, Scope};
 use driftwarden_core::rule::RuleSet;
 use driftwarden_core::snapshot::Snapshot;
 use jiff::{SignedDuration, Timestamp};
@@ -37,12 +37,13 @@ use crate::config::Config;
 use crate::outbox::Outbox;
 use crate::rulebook;
 use crate::schedule::{self, Activation};
-use crate::schemas::Registry;
+use crate::schemas::{Asker, Registry};
 use crate::store::{self, Epoch, Store};
 use crate::telemetry::emit;
 use crate::telemetry::events::ConfigReloaded;
 use crate::telemetry::metrics::METRICS;
 use crate::telemetry::present::Watched;
+use crate::view::some_of;
 pub use clouds::{OnePass, scan_once};
 use sources::InForce;
 
@@ -341,12 +342,36 @@ pub async fn contact(config: Config, patience: Duration) -> anyhow::Result<Vec<(
             let scopes = cloud.collector.scopes().await?;
             cloud.collector.contact().await.map(|()| scopes)
         };
-        let answer = match tokio::time::timeout(patience, reached).await {
+        let reached = tokio::time::timeout(patience, reached).await;
+        let first = reached.as_ref().ok().and_then(|scopes| scopes.as_ref().ok()?.first().cloned());
+        let answer = match reached {
             Ok(Ok(scopes)) => Ok(scopes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")),
             Ok(Err(error)) => Err(error.into()),
             Err(_) => Err(anyhow::anyhow!("no answer within {} s", patience.as_secs())),
         };
         answers.push((format!("cloud {}", cloud.name), answer));
+        if let Some(said) = try_schemas(&plan, cloud, first).await {
+            answers.push((format!("schemas of cloud {}", cloud.name), Ok(said)));
+        }
     }
     Ok(answers)
+}
+
+/// Asks for the schemas of what is declared, and says what came of it. That some cannot be had is no mistake: what is
+/// compared without them may only be told although it means nothing.
+async fn try_schemas(plan: &Plan, cloud: &Cloud, scope: Option<Scope>) -> Option<String> {
+    let sources = plan.sources.iter().filter(|source| source.speaks_for(&cloud.name));
+    let sets: Vec<_> = sources.filter_map(|source| source.set()).collect();
+    let provider = cloud.collector.provider();
+    let own = sets.iter().flat_map(|set| set.kinds(provider));
+    let templates = sets.iter().flat_map(|set| set.templates()).flat_map(|template| &template.resources);
+    let kinds: BTreeSet<Kind> = own.chain(templates.map(|declaration| &declaration.kind)).cloned().collect();
+    let asker = Asker { scope: &scope?, collector: &*cloud.collector };
+    let schemas = Registry::forgetful(schedule::now).of(asker, &Vec::from_iter(kinds)).await;
+    let lacking: Vec<String> = schemas.lacking().map(ToString::to_string).collect();
+    match some_of(&lacking) {
+        Some(kinds) => Some(format!("{} read; compared without one: {kinds}", schemas.len())),
+        None if schemas.is_empty() => None,
+        None => Some(format!("{} read", schemas.len())),
+    }
 }

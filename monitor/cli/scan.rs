@@ -16,7 +16,7 @@ use super::table::{self, Row};
 use crate::app::{self, OnePass};
 use crate::config::{Config, DEFAULT_PATH};
 use crate::schedule;
-use crate::view::{self, FindingView, IgnoredView};
+use crate::view::{self, FindingView, IgnoredView, some_of};
 
 /// What `scan` is told on the command line.
 #[derive(Debug, ClapArgs)]
@@ -74,6 +74,8 @@ struct ScopeView {
     managed: usize,
     complete: bool,
     gaps: Vec<Gap>,
+    /// Kinds that were compared without their provider's own schema.
+    without_schema: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -204,6 +206,7 @@ fn scope(pass: &OnePass) -> ScopeView {
         managed: sights.managed,
         complete: sights.is_complete(),
         gaps: sights.gaps.iter().map(gap).collect(),
+        without_schema: sights.without_schema.iter().map(ToString::to_string).collect(),
     }
 }
 
@@ -227,11 +230,14 @@ fn print(passes: &[OnePass], findings: &[&Finding], now: Timestamp) -> anyhow::R
         }
     }
     for pass in passes {
-        let ScopeView { id: scope, resources, managed, complete, gaps, .. } = scope(pass);
+        let ScopeView { id: scope, resources, managed, complete, gaps, without_schema, .. } = scope(pass);
         let looked = if complete { "read completely" } else { "NOT read completely" };
         writeln!(out, "{scope}: {resources} resources, {managed} of them declared in Git; {looked}")?;
         for Gap { kind, reason, detail } in gaps {
             writeln!(out, "  gap: {kind}: {reason}: {detail}")?;
+        }
+        if let Some(kinds) = some_of(&without_schema) {
+            writeln!(out, "  compared without the provider's own schema: {kinds}")?;
         }
     }
     for ignored in ignored(passes) {

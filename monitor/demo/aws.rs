@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::estate::{ACCOUNT, Cloud, Key};
 use super::patch;
+use super::schemas;
 use super::world::World;
 
 type Body = axum::body::Body;
@@ -109,12 +110,27 @@ fn query(kinds: &[String], body: &[u8]) -> Response<Body> {
                 ),
             )
         }
-        _ => xml(
-            StatusCode::BAD_REQUEST,
-            "<ErrorResponse><Error><Type>Sender</Type><Code>InvalidAction</Code>\
-             <Message>not simulated</Message></Error></ErrorResponse>",
-        ),
+        Some("DescribeType") => describe(parameter("TypeName").as_deref().unwrap_or_default()),
+        _ => xml_refusal(StatusCode::BAD_REQUEST, "InvalidAction"),
     }
+}
+
+fn describe(kind: &str) -> Response<Body> {
+    let Some(schema) = schemas::of(kind) else { return xml_refusal(StatusCode::NOT_FOUND, "TypeNotFoundException") };
+    let schema = schema.to_string().replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+    xml(
+        StatusCode::OK,
+        &format!(
+            "<DescribeTypeResponse xmlns=\"http://cloudformation.amazonaws.com/doc/2010-05-15/\"><DescribeTypeResult>\
+             <Type>RESOURCE</Type><TypeName>{kind}</TypeName><Schema>{schema}</Schema>\
+             </DescribeTypeResult></DescribeTypeResponse>"
+        ),
+    )
+}
+
+fn xml_refusal(status: StatusCode, code: &str) -> Response<Body> {
+    let error = format!("<Error><Type>Sender</Type><Code>{code}</Code><Message>not simulated</Message></Error>");
+    xml(status, &format!("<ErrorResponse>{error}</ErrorResponse>"))
 }
 
 fn refusal(word: &str) -> Response<Body> {

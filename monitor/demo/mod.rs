@@ -29,6 +29,7 @@ mod ledger;
 pub mod mend;
 mod patch;
 mod repository;
+mod schemas;
 pub mod screen;
 #[cfg(test)]
 mod tests;

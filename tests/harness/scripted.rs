@@ -143,6 +143,30 @@ pub fn aws(second_page: SecondPage) -> Server {
     Server::start(move |request| aws_answer(request, &second_page))
 }
 
+/// Starts the same AWS, which also states schemas: `state` gets a kind and returns its document, or nothing to refuse.
+pub fn aws_stating(state: impl Fn(&str) -> Option<Value> + Send + Sync + 'static) -> Server {
+    let pages = untouched();
+    Server::start(move |request| {
+        let text = request.text();
+        if !text.contains("Action=DescribeType") {
+            return aws_answer(request, &pages);
+        }
+        match state(&parameter(&text, "TypeName").unwrap_or_default()) {
+            Some(schema) => Answer::new(200, "text/xml", described(&schema)),
+            None => {
+                Answer::new(403, "text/xml", "<ErrorResponse><Error><Code>AccessDenied</Code></Error></ErrorResponse>")
+            }
+        }
+    })
+}
+
+fn described(schema: &Value) -> String {
+    let schema = schema.to_string().replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
+    format!(
+        "<DescribeTypeResponse><DescribeTypeResult><Schema>{schema}</Schema></DescribeTypeResult></DescribeTypeResponse>"
+    )
+}
+
 /// Returns the names of the buckets that the scripted account holds.
 pub fn bucket_names() -> Vec<String> {
     (0..6).map(|at| format!("bucket-{at}")).collect()

@@ -35,6 +35,21 @@ impl Schemas {
         self.known.get(kind).unwrap_or(&self.nothing)
     }
 
+    /// Returns for how many kinds something is known.
+    pub fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    /// Returns whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.known.is_empty()
+    }
+
+    /// Returns the kinds of which their provider states a schema that could not be had.
+    pub fn lacking(&self) -> impl Iterator<Item = &Kind> {
+        self.lacking.iter()
+    }
+
     /// Returns whether the provider states a schema of the kind that could not be had: what is compared without it may
     /// differ in what means nothing.
     pub fn lacks(&self, kind: &Kind) -> bool {

@@ -12,6 +12,7 @@ use crate::harness::daemon::Daemon;
 use crate::harness::git::GitServer;
 use crate::harness::kubernetes::ApiServer;
 use crate::harness::kubernetes::Who;
+use crate::harness::process;
 
 /// What a team of ordinary habits has in Git for one namespace: defaults unsaid, amounts as people write them.
 const APPS: &str = r#"
@@ -290,17 +291,21 @@ impl World {
         self.cluster.kubectl(&arguments, None).unwrap();
     }
 
-    /// Scans as somebody; returns the findings, and the whole document as text.
-    fn scan(&self, who: Who) -> (Vec<Value>, String) {
-        let config = format!(
+    fn config(&self, who: Who) -> String {
+        format!(
             r#"
-clouds: [{{name: shop, type: kubernetes, kubeconfig: "{}", context: test, requests_per_second: 500}}]
+clouds: [{{name: shop, type: kubernetes, kubeconfig: "{}", context: test, requests_per_second: 500, every: 1s}}]
 desired: [{{name: infra, git: {{url: "{}", username: ci, password: "${{env:GIT_PASSWORD}}"}}, clouds: [shop], unmanaged: ignore}}]
+hold: {{scans: 1, for: 0s}}
 "#,
             self.cluster.kubeconfig(who).display(),
             self.git.url()
-        );
-        let (_, document) = Daemon::prepare(&config, &[("GIT_PASSWORD", "secret")]).scan_json();
+        )
+    }
+
+    /// Scans as somebody; returns the findings, and the whole document as text.
+    fn scan(&self, who: Who) -> (Vec<Value>, String) {
+        let (_, document) = Daemon::prepare(&self.config(who), &[("GIT_PASSWORD", "secret")]).scan_json();
         assert_eq!(document["scan"]["complete"], true, "{:#}", document["scopes"]);
         (document["findings"].as_array().unwrap().clone(), document.to_string())
     }
@@ -344,6 +349,44 @@ fn what_a_person_changes_is_drift_and_what_a_controller_must_write_is_not() {
         assert_eq!(finding["proof"], "reread", "{finding:#}");
         assert!(finding["proof_note"].as_str().unwrap().contains("403"), "{finding:#}");
     }
+}
+
+#[test]
+fn what_the_server_denies_is_not_suspected_again() {
+    let Some(world) = World::in_sync() else { return };
+    // The list is of another version than what is declared: it always looks as if something were missing.
+    let daemon = Daemon::start(&world.config(Who::Admin), &[("GIT_PASSWORD", "secret")]);
+    let findings = |phase: &str| {
+        let answer = daemon.api(&format!("/api/v1/findings?limit=1000&phase={phase}")).json();
+        answer["findings"].as_array().unwrap().clone()
+    };
+    wait_for_scans(&daemon, 3);
+    for phase in ["pending", "open", "resolved"] {
+        assert_eq!(lines(&findings(phase)), BTreeSet::new(), "{phase}");
+    }
+    world.patch("kubectl-edit", &["hpa/scaled", "-n", "client"], &json!({"spec": {"maxReplicas": 20}}));
+    let line = "changed autoscaling/HorizontalPodAutoscaler client/scaled /spec/maxReplicas kubectl-edit";
+    let expected = BTreeSet::from([line.to_owned()]);
+    process::eventually("the change opens", 60, || (lines(&findings("open")) == expected).then_some(()));
+    wait_for_scans(&daemon, 2);
+    assert_eq!(lines(&findings("open")), expected);
+    assert_eq!(findings("open")[0]["generation"], 1);
+    world.patch("kubectl-edit", &["hpa/scaled", "-n", "client"], &json!({"spec": {"maxReplicas": 9}}));
+    process::eventually("the change is over", 60, || findings("open").is_empty().then_some(()));
+    assert_eq!(lines(&findings("pending")), BTreeSet::new());
+}
+
+/// Waits until that many more scans have ended.
+fn wait_for_scans(daemon: &Daemon, more: u64) {
+    let ended = || -> u64 {
+        let text = daemon.metrics();
+        let mut lines = text.lines().filter(|line| {
+            line.starts_with("driftwarden_scan_duration_seconds_count") && line.contains("stage=\"scan\"")
+        });
+        lines.next().and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or_default()
+    };
+    let before = ended();
+    process::eventually("more scans", 60, || (ended() >= before + more).then_some(()));
 }
 
 /// Lets others write; returns the findings that this must make.

@@ -54,6 +54,7 @@ fn within<'a, 'v>(steps: &'a [String], desired: &'v Value) -> (&'a [String], Opt
 fn put(mended: &mut Value, steps: &[String], value: &Value) {
     let mut at = mended;
     for step in steps {
+        unlist(at);
         if !at.is_object() {
             *at = Value::Object(Map::new());
         }
@@ -63,27 +64,36 @@ fn put(mended: &mut Value, steps: &[String], value: &Value) {
     *at = value.clone();
 }
 
+/// Makes a list of one its item, as a comparison takes it where an object is declared.
+fn unlist(value: &mut Value) {
+    if let Value::Array(items) = value
+        && items.len() == 1
+        && items.first().is_some_and(Value::is_object)
+        && let Some(item) = items.pop()
+    {
+        *value = item;
+    }
+}
+
 fn take(mended: &mut Value, steps: &[String]) {
     let Some((last, way)) = steps.split_last() else { return };
     let mut at = mended;
     for step in way {
+        let index = step.parse::<usize>().ok();
+        if index.is_none() {
+            unlist(at);
+        }
         let next = match at {
             Value::Object(map) => map.get_mut(step),
-            Value::Array(items) => step.parse::<usize>().ok().and_then(|index| items.get_mut(index)),
+            Value::Array(items) => index.and_then(|index| items.get_mut(index)),
             _ => None,
         };
         let Some(next) = next else { return };
         at = next;
     }
-    match at {
-        Value::Object(map) => drop(map.remove(last)),
-        // Its place stays until all are taken out, so that the others keep their numbers.
-        Value::Array(items) => {
-            if let Some(item) = last.parse::<usize>().ok().and_then(|index| items.get_mut(index)) {
-                *item = Value::Null;
-            }
-        }
-        _ => {}
+    unlist(at);
+    if let Value::Object(map) = at {
+        map.remove(last);
     }
 }
 
@@ -94,8 +104,8 @@ mod tests {
     use super::*;
 
     fn check(path: &str, op: ChangeOp, expected: &Value) {
-        let desired = json!({"a": {"b": 1}, "list": [{"x": 1}, {"x": 2}]});
-        let observed = json!({"a": {"b": 2, "more": 3}, "list": [{"x": 2}, {"x": 7}]});
+        let desired = json!({"a": {"b": 1}, "list": [{"x": 1}, {"x": 2}], "one": {"y": 1}});
+        let observed = json!({"a": {"b": 2, "more": 3}, "list": [{"x": 2}, {"x": 7}], "one": [{"y": 2, "z": 3}]});
         let change = Change {
             path: path.to_owned(),
             op,
@@ -105,14 +115,18 @@ mod tests {
             reason: "".into(),
             owner: None,
         };
-        assert_eq!(&apply(&[change], &desired, &observed), expected, "{path}");
+        let mended = apply(&[change], &desired, &observed);
+        let part = path.split('/').nth(1).unwrap_or_default();
+        assert_eq!(&mended[part], expected, "{path}");
+        assert_eq!(mended.as_object().map(Map::len), Some(3), "{path}");
     }
 
     #[test]
     fn a_change_is_made_good_where_it_is() {
-        let list = json!([{"x": 2}, {"x": 7}]);
-        check("/a/b", ChangeOp::Changed, &json!({"a": {"b": 1, "more": 3}, "list": list}));
-        check("/a/more", ChangeOp::Added, &json!({"a": {"b": 2}, "list": list}));
-        check("/list/0/x", ChangeOp::Changed, &json!({"a": {"b": 2, "more": 3}, "list": [{"x": 1}, {"x": 2}]}));
+        check("/a/b", ChangeOp::Changed, &json!({"b": 1, "more": 3}));
+        check("/a/more", ChangeOp::Added, &json!({"b": 2}));
+        check("/list/0/x", ChangeOp::Changed, &json!([{"x": 1}, {"x": 2}]));
+        check("/one/z", ChangeOp::Added, &json!({"y": 2}));
+        check("/one/y", ChangeOp::Changed, &json!({"y": 1, "z": 3}));
     }
 }

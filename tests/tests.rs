@@ -15,6 +15,7 @@
 #![expect(unreachable_pub, reason = "nobody uses a test binary as a library")]
 
 mod accepted;
+mod accounts;
 mod alerts;
 mod api_server;
 mod broken_answers;

@@ -66,7 +66,11 @@ impl InForce {
         let result = self.fetch().await;
         let source = &self.config().name;
         match result {
-            Ok(None) => emit(&DesiredFetched { source, revision: None, at: now() }),
+            Ok(None) => {
+                emit(&DesiredFetched { source, revision: None, at: now() });
+                // What was refused was taken back: the revision in force is the newest again.
+                *self.refused.lock() = None;
+            }
             Ok(Some(set)) => {
                 emit(&DesiredFetched { source, revision: Some(&set.revision), at: now() });
                 self.set.store(Some(set));
@@ -352,6 +356,7 @@ mod tests {
     async fn the_last_good_revision_stays_in_force() {
         let fixture = Fixture::new();
         let first = fixture.commit(&[("a.yaml", &maps(10))]);
+        let head = fixture.head("main").unwrap();
         let source = source(&fixture, None, None);
         check(&source, &first, "").await;
         fixture.commit(&[("a.yaml", "apiVersion: [")]);
@@ -359,6 +364,8 @@ mod tests {
         let less = fixture.commit(&[("a.yaml", &maps(7))]);
         check(&source, &first, "3 of 10 resources").await;
         check(&super::tests::source(&fixture, less.get(..8), Some(&first)), &less, "").await;
+        fixture.set("main", head);
+        check(&source, &first, "").await;
         let more = fixture.commit(&[("a.yaml", &maps(11))]);
         check(&source, &more, "").await;
         fixture.commit_tree(fixture.tree(&[("a.yaml", &maps(11))]), &[], "main");

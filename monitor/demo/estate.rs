@@ -2,6 +2,7 @@
 //!
 //! Everything is made so that a strict rule has nothing to say: whatever is reported later, somebody did it.
 
+use driftwarden_core::region;
 use serde_json::{Map, Value, json};
 
 /// The account of the simulated AWS.
@@ -75,7 +76,7 @@ impl Asset {
         match self.key.cloud {
             Cloud::Kubernetes => self.declared.clone(),
             Cloud::Aws => {
-                let region = if is_global(&self.key.kind) { "-" } else { REGION };
+                let region = if region::is_global(&self.key.kind.as_str().into()) { "-" } else { REGION };
                 json!({
                     "apiVersion": "driftwarden.dev/v1",
                     "kind": self.key.kind,
@@ -85,11 +86,6 @@ impl Asset {
             }
         }
     }
-}
-
-/// Returns whether a kind of AWS belongs to no region.
-pub(super) fn is_global(kind: &str) -> bool {
-    kind.starts_with("AWS::IAM::")
 }
 
 fn merge(into: &mut Value, more: &Value) {

@@ -1,9 +1,7 @@
 //! Facts about AWS kinds that templates need and no schema at hand tells: which property is the name, what the
-//! primary identifier is, what an ARN looks like, which services have no regions.
+//! primary identifier is, what an ARN looks like.
 //!
 //! A kind that is not here is treated as most kinds are: its `Ref` is its identifier.
-
-use driftwarden_core::resource::Kind;
 
 /// How the primary identifier of a kind follows from its declaration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -148,27 +146,6 @@ const ARNS: &[(&str, &str)] = &[
     ("AWS::S3::Bucket", "arn:{partition}:s3:::{name}"),
     ("AWS::SQS::Queue", "arn:{partition}:sqs:{region}:{account}:{last}"),
 ];
-
-/// Services without regions.
-const GLOBAL: [&str; 12] = [
-    "AWS::Account::",
-    "AWS::BillingConductor::",
-    "AWS::Budgets::",
-    "AWS::CE::",
-    "AWS::CUR::",
-    "AWS::CloudFront::",
-    "AWS::GlobalAccelerator::",
-    "AWS::IAM::",
-    "AWS::Organizations::",
-    "AWS::Route53::",
-    "AWS::Shield::",
-    "AWS::WAF::",
-];
-
-/// Returns whether resources of the kind live in no region.
-pub fn is_global(kind: &Kind) -> bool {
-    GLOBAL.iter().any(|service| kind.as_str().starts_with(service))
-}
 
 /// Returns the property that holds the name that people know.
 pub fn name_property(kind: &str) -> Option<&'static str> {

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use driftwarden_core::region;
 use driftwarden_core::resource::{Desired, Kind, Labels, Origin, Provider};
 use serde_json::{Map, Value};
 
@@ -159,7 +160,7 @@ impl Template {
         Some(Desired {
             provider: Provider::Aws,
             account: facts.account.clone(),
-            region: if aws_kinds::is_global(&declaration.kind) { Some(global) } else { facts.region.clone() },
+            region: if region::is_global(&declaration.kind) { Some(global) } else { facts.region.clone() },
             kind: declaration.kind.clone(),
             name,
             labels: Labels::new(),

@@ -3,9 +3,8 @@
 //! One that may mean several scopes is compared wherever it is found and is missing nowhere: which of them it means is
 //! never guessed. No cloud is asked here.
 
+use driftwarden_core::region;
 use driftwarden_core::resource::{Desired, NOT_APPLICABLE, Provider, Scope};
-
-use crate::desired::aws_kinds;
 
 /// The scopes that a source speaks for, of one sort of system.
 #[derive(Debug, Clone, Default)]
@@ -63,7 +62,7 @@ impl Places {
     fn here_or_elsewhere(&self, desired: &Desired, here: &Scope) -> Place {
         // Each cluster gets its own copy of a manifest; a region or an account does not.
         let is_copied = desired.provider == Provider::Kubernetes;
-        let is_said = desired.account.is_some() && (desired.region.is_some() || aws_kinds::is_global(&desired.kind));
+        let is_said = desired.account.is_some() && (desired.region.is_some() || region::is_global(&desired.kind));
         if is_copied || is_said {
             return Place::Here;
         }
@@ -127,7 +126,7 @@ fn fits(desired: &Desired, scope: &Scope) -> bool {
         return desired.belongs_to(scope);
     }
     let is_global_scope = &*scope.region == NOT_APPLICABLE;
-    if aws_kinds::is_global(&desired.kind) {
+    if region::is_global(&desired.kind) {
         let account = desired.account.as_ref().is_none_or(|account| *account == scope.account);
         return is_global_scope && account && scope.provider == Provider::Aws;
     }

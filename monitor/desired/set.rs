@@ -8,6 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use driftwarden_core::expected::Overlooked;
 use driftwarden_core::ignore::IgnoreRule;
+use driftwarden_core::region;
 use driftwarden_core::resource::{Desired, Kind, NOT_APPLICABLE, Origin, Provider, Scope};
 use globset::{GlobBuilder, GlobMatcher};
 use tokio::sync::Mutex;
@@ -16,7 +17,7 @@ use crate::desired::cloudformation::{DeployedStack, StackFacts, Template};
 use crate::desired::file::{File, Kustomization};
 use crate::desired::kubernetes::{Definitions, Object};
 use crate::desired::place::{self, Extent, Place, Places};
-use crate::desired::{Config, DesiredError, Shrink, Skipped, StackConfig, Unresolved, aws_kinds};
+use crate::desired::{Config, DesiredError, Shrink, Skipped, StackConfig, Unresolved};
 
 /// Tells what the cloud knows of a stack.
 #[async_trait]
@@ -123,7 +124,7 @@ impl DesiredSet {
         if scope.provider == Provider::Aws {
             let is_global_scope = &*scope.region == NOT_APPLICABLE;
             let kind_fits =
-                |other: &Kind| kind.is_none_or(|kind| kind == other) && aws_kinds::is_global(other) == is_global_scope;
+                |other: &Kind| kind.is_none_or(|kind| kind == other) && region::is_global(other) == is_global_scope;
             for deployment in self.deployments() {
                 deployment.tell_unread((scope, places), &mut declared);
                 let kinds = deployment.template.resources.iter().map(|declaration| &declaration.kind);

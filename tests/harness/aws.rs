@@ -89,6 +89,11 @@ impl Ministack {
 
     /// Calls operations with somebody's key.
     pub fn calls_as(&self, key: &Key, calls: &[(&str, &str, Value)]) -> Vec<Result<Value, String>> {
+        self.calls_in(REGION, key, calls)
+    }
+
+    /// Calls operations with somebody's key in some region.
+    pub fn calls_in(&self, region: &str, key: &Key, calls: &[(&str, &str, Value)]) -> Vec<Result<Value, String>> {
         let lines = calls.iter().map(|(service, operation, arguments)| {
             json!({"service": service, "operation": operation, "arguments": arguments}).to_string() + "\n"
         });
@@ -96,7 +101,7 @@ impl Ministack {
         let mut command = Command::new(peers::python().unwrap().join("python"));
         command
             .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/harness/aws_calls.py"))
-            .args([&self.url(), REGION])
+            .args([&self.url(), region])
             .env("AWS_ACCESS_KEY_ID", &key.id)
             .env("AWS_SECRET_ACCESS_KEY", &key.secret)
             .env("AWS_EC2_METADATA_DISABLED", "true");

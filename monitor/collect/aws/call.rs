@@ -1,4 +1,4 @@
-//! Calls of AWS services: their addresses and their two protocols (JSON, Query with XML), signed and budgeted.
+//! Calls of AWS services: their addresses and their protocols (JSON, Query and REST with XML), signed and budgeted.
 //!
 //! No service is known here beyond its name and its version.
 
@@ -18,6 +18,9 @@ use crate::collect::http::{Answer, CallError, Client, Code, Media, Protocol, Req
 
 /// Version of the API of each service that speaks Query.
 const VERSIONS: &[(&str, &str)] = &[("sts", "2011-06-15"), ("cloudformation", "2010-05-15")];
+
+/// SHA-256 of a request without a body; S3 wants to be told.
+const DIGEST_OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// Calls services in one account and region.
 #[derive(Clone)]
@@ -45,7 +48,7 @@ impl Caller {
             (CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0")),
             (HeaderName::from_static("x-amz-target"), HeaderValue::from_static(operation)),
         ];
-        self.send(service, HeaderMap::from_iter(headers), (body.into(), Media::Json)).await
+        self.post(service, HeaderMap::from_iter(headers), (body.into(), Media::Json)).await
     }
 
     /// Calls an operation of a service that speaks Query.
@@ -61,23 +64,44 @@ impl Caller {
             .extend_pairs(parameters)
             .finish();
         let headers = [(CONTENT_TYPE, HeaderValue::from_static("application/x-www-form-urlencoded; charset=utf-8"))];
-        self.send(service, HeaderMap::from_iter(headers), (body.into(), Media::Xml)).await
+        self.post(service, HeaderMap::from_iter(headers), (body.into(), Media::Xml)).await
     }
 
-    async fn send(
+    /// Reads what a service that speaks REST with XML has at its root.
+    pub(super) async fn get(&self, service: &'static str, parameters: &[(&str, &str)]) -> Result<Answer, CallError> {
+        let mut url = self.url(service)?;
+        url.query_pairs_mut().extend_pairs(parameters);
+        let digest = (HeaderName::from_static("x-amz-content-sha256"), HeaderValue::from_static(DIGEST_OF_NOTHING));
+        let (target, headers) = (self.target(service), HeaderMap::from_iter([digest]));
+        let request = Request { target, method: Method::GET, url, headers, body: Bytes::new(), media: Media::Xml };
+        self.sign_and_send(service, &request).await
+    }
+
+    async fn post(
         &self,
         service: &'static str,
         headers: HeaderMap,
         (body, media): (Bytes, Media),
     ) -> Result<Answer, CallError> {
-        let url = match &self.endpoint {
-            Some(endpoint) => endpoint.clone(),
-            None => address(service, &self.region).ok_or_else(unformed)?,
-        };
-        let target = Target { account: Arc::clone(&self.account), region: Arc::clone(&self.region), service };
+        let (target, url) = (self.target(service), self.url(service)?);
         let request = Request { target, method: Method::POST, url, headers, body, media };
+        self.sign_and_send(service, &request).await
+    }
+
+    fn target(&self, service: &'static str) -> Target {
+        Target { account: Arc::clone(&self.account), region: Arc::clone(&self.region), service }
+    }
+
+    fn url(&self, service: &str) -> Result<Url, CallError> {
+        match &self.endpoint {
+            Some(endpoint) => Ok(endpoint.clone()),
+            None => address(service, &self.region).ok_or_else(unformed),
+        }
+    }
+
+    async fn sign_and_send(&self, service: &'static str, request: &Request) -> Result<Answer, CallError> {
         let signing = Signing { signer: &self.signer, service, region: &self.region };
-        self.http.send(&request, &signing).await
+        self.http.send(request, &signing).await
     }
 }
 

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::call::Caller;
+use super::home::{Home, Homes, Sought};
 use crate::collect::http::CallError;
 use crate::collect::{Item, Read, Reading, Sink};
 
@@ -59,6 +60,7 @@ impl CloudControl<'_> {
             control: self,
             kind,
             depth,
+            homes: Homes::default(),
             told: HashSet::new(),
             hasher: RandomState::new(),
             failures: AtomicUsize::new(0),
@@ -92,7 +94,12 @@ impl CloudControl<'_> {
     /// Reads one resource exactly. That there is none counts only from a service that can list the kind, just now, and does
     /// not list it.
     pub(super) async fn read(&self, kind: &Kind, name: &str) -> Result<Reading, CallError> {
+        let homes = Homes::ask(self.caller, kind, Sought::Named(name)).await?;
+        if homes.of(name) == Home::Elsewhere {
+            return Ok(Reading::Absent);
+        }
         match self.get(kind, name).await {
+            Ok(item) if !homes.has(&item) => Ok(Reading::Absent),
             Ok(item) => Ok(Reading::Found(item.text)),
             Err(error) if is_not_found(&error) => self.prove_absence(kind, name).await,
             Err(error) => Err(error),
@@ -127,6 +134,7 @@ struct Listing<'a> {
     control: &'a CloudControl<'a>,
     kind: &'a Kind,
     depth: Depth,
+    homes: Homes,
     /// Hashes of the names that were handed on: what moves between pages is said once.
     told: HashSet<u64>,
     hasher: RandomState,
@@ -136,6 +144,7 @@ struct Listing<'a> {
 
 impl Listing<'_> {
     async fn run(&mut self, sink: &Sink) -> Result<(), Stop> {
+        self.homes = Homes::ask(self.control.caller, self.kind, Sought::All).await?;
         let mut tokens = HashSet::new();
         let mut token: Option<String> = None;
         for _ in 0..self.control.max_pages {
@@ -153,14 +162,21 @@ impl Listing<'_> {
 
     async fn tell(&mut self, mut items: Vec<Item>, sink: &Sink) -> Result<(), Stop> {
         items.retain(|item| self.told.insert(self.hasher.hash_one(&item.name)));
+        items.retain(|item| self.homes.of(&item.name) != Home::Elsewhere);
+        let (here, anywhere) = items.into_iter().partition(|item| self.homes.of(&item.name) == Home::Here);
         match self.depth {
-            Depth::Listed => self.say(Depth::Listed, items, sink).await,
+            Depth::Listed => self.say(Depth::Listed, here, sink).await?,
             Depth::Full => {
-                let (full, listed) = self.read_each(items).await;
+                let (full, listed) = self.read_each(here).await;
                 self.say(Depth::Full, full, sink).await?;
-                self.say(Depth::Listed, listed, sink).await
+                self.say(Depth::Listed, listed, sink).await?;
             }
         }
+        // Where one of these is, only its attributes say: one that cannot be read is a gap, here as everywhere, and not
+        // listed.
+        let (mut full, _) = self.read_each(anywhere).await;
+        full.retain(|item| self.homes.has(item));
+        self.say(Depth::Full, full, sink).await
     }
 
     /// Reads each resource; returns those that were read, and those that could not be but are there all the same.

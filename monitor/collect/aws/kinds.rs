@@ -1,22 +1,13 @@
-//! Which kinds there are, and which of them belong to no region.
+//! Which kinds there are.
 //!
 //! Only names: what counts in a kind is data of the comparison.
 
 use driftwarden_core::resource::Kind;
 
-/// Services whose resources belong to no region.
-const GLOBAL_SERVICES: &[&str] = &["Budgets", "CE", "CloudFront", "IAM", "Organizations", "Route53"];
-
 /// Returns whether the kind is one of AWS's; other clouds' kinds are wanted too.
 pub(super) fn is_aws(kind: &Kind) -> bool {
     let mut parts = kind.as_str().split("::");
     matches!((parts.next(), parts.next(), parts.next()), (Some(owner), Some(_), Some(_)) if !owner.is_empty())
-}
-
-/// Returns whether resources of the kind belong to no region.
-pub(super) fn is_global(kind: &str) -> bool {
-    let mut parts = kind.split("::");
-    parts.next() == Some("AWS") && parts.next().is_some_and(|service| GLOBAL_SERVICES.contains(&service))
 }
 
 /// Kinds that are read when AWS does not tell which there are: those that can be listed, that people configure, and
@@ -114,11 +105,5 @@ mod tests {
         {
             assert_eq!(is_aws(&kind.into()), ours, "{kind}");
         }
-    }
-
-    #[test]
-    fn a_kind_is_in_a_region_or_in_none() {
-        assert!(is_global("AWS::IAM::Role") && is_global("AWS::Route53::HostedZone"));
-        assert!(!is_global("AWS::S3::Bucket") && !is_global("AWS::Route53Resolver::FirewallConfig"));
     }
 }

@@ -12,6 +12,7 @@ use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::tls::Provider as Tls;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use driftwarden_core::region;
 use driftwarden_core::resource::{Depth, GapReason, Kind, NOT_APPLICABLE, Provider, ResourceId, Scope};
 use futures_util::{StreamExt, stream};
 use jiff::{SignedDuration, Timestamp};
@@ -34,6 +35,7 @@ use super::{CloudConfig, CollectError, Collector, Described, Reading, Sink, Stac
 mod call;
 mod cloud_control;
 mod describe;
+mod home;
 mod keys;
 mod kinds;
 mod sign;
@@ -273,7 +275,7 @@ impl Aws {
         let is_global = *scope.region == *NOT_APPLICABLE;
         let wanted = wanted.full.iter().filter(|kind| kinds::is_aws(kind)).cloned();
         let all = all.iter().map(|name| Kind::from(name.as_str()));
-        let is_here = |kind: &Kind| kinds::is_global(kind.as_str()) == is_global && self.kinds.takes(kind.as_str());
+        let is_here = |kind: &Kind| region::is_global(kind) == is_global && self.kinds.takes(kind.as_str());
         all.chain(wanted).filter(is_here).collect()
     }
 

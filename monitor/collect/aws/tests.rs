@@ -19,7 +19,7 @@ use super::*;
 use crate::collect::http::tests::client;
 use crate::collect::{Item, Read};
 
-const KIND: &str = "AWS::S3::Bucket";
+const KIND: &str = "AWS::SQS::Queue";
 const PAGES: usize = 3;
 /// Stands in credentials and in bodies; must never come out in a gap or an error.
 const CANARY: &str = "canary7Qx";
@@ -70,7 +70,7 @@ fn xml(body: &str) -> Reply {
 #[derive(Debug, Clone)]
 struct Asked {
     operation: String,
-    /// The JSON of the request; its parameters in Query.
+    /// The JSON of the request; its parameters in Query and in REST.
     input: Value,
     authorization: String,
     date: String,
@@ -129,11 +129,15 @@ async fn read_request(stream: &mut TcpStream) -> Option<Asked> {
         stream.read_buf(&mut read).await.ok()?;
     }
     let target = header(&head, "x-amz-target");
+    // What is read by REST has its parameters in the address, and no body.
+    let query = head.split_whitespace().nth(1).and_then(|address| address.split_once('?'));
+    let form = query.map_or(&*read, |(_, query)| query.as_bytes());
     let parameters =
-        || url::form_urlencoded::parse(&read).into_owned().map(|(key, value)| (key, value.into())).collect();
+        || url::form_urlencoded::parse(form).into_owned().map(|(key, value)| (key, value.into())).collect();
     let input = serde_json::from_slice(&read).unwrap_or_else(|_| Value::Object(parameters()));
     let operation = target.rsplit('.').next().filter(|word| !word.is_empty());
-    let operation = operation.or(input["Action"].as_str()).unwrap_or_default().to_owned();
+    let rest = query.map(|_| "GET");
+    let operation = operation.or(input["Action"].as_str()).or(rest).unwrap_or_default().to_owned();
     let (authorization, date) = (header(&head, "authorization"), header(&head, "x-amz-date"));
     Some(Asked { operation, input, authorization, date })
 }
@@ -183,13 +187,13 @@ async fn write_reply(stream: &mut TcpStream, reply: Reply) -> std::io::Result<()
 }
 
 fn description(name: &str) -> Value {
-    json!({"Identifier": name, "Properties": json!({"BucketName": name, "Note": "ü \"quoted\""}).to_string()})
+    json!({"Identifier": name, "Properties": json!({"QueueName": name, "Note": "ü \"quoted\""}).to_string()})
 }
 
-/// The page that an honest service sends: two buckets each, three pages.
+/// The page that an honest service sends: two queues each, three pages.
 fn page_json(asked: &Asked) -> Value {
     let page = page_of(asked);
-    let names = [2 * page, 2 * page + 1].map(|at| format!("bucket-{at}"));
+    let names = [2 * page, 2 * page + 1].map(|at| format!("queue-{at}"));
     let mut json = json!({"TypeName": KIND, "ResourceDescriptions": names.map(|name| description(&name))});
     if page + 1 < PAGES {
         json["NextToken"] = (page + 1).to_string().into();
@@ -360,9 +364,9 @@ async fn a_clean_listing_is_complete_and_whole() {
     let seen = collect(&aws(server.address, &json!({}))).await;
     assert_eq!((seen.complete, seen.gaps), (vec![KIND.to_owned()], vec![]));
     let names: Vec<_> = seen.full.iter().map(|item| &*item.name).collect();
-    assert_eq!(names, ["bucket-0", "bucket-1", "bucket-2", "bucket-3", "bucket-4", "bucket-5"]);
+    assert_eq!(names, ["queue-0", "queue-1", "queue-2", "queue-3", "queue-4", "queue-5"]);
     let text: Value = serde_json::from_str(&seen.full[5].text).unwrap();
-    assert_eq!(text, json!({"BucketName": "bucket-5", "Note": "ü \"quoted\""}));
+    assert_eq!(text, json!({"QueueName": "queue-5", "Note": "ü \"quoted\""}));
 }
 
 #[tokio::test]
@@ -388,7 +392,7 @@ async fn a_resource_that_cannot_be_read_is_still_listed() {
     let cells = faults().into_iter().filter(|(name, ..)| *name != "404 with a word");
     join_all(cells.map(|(name, reply, reason)| async move {
         let server = Server::start(move |asked, _| match asked.input["Identifier"].as_str() {
-            Some("bucket-3") => reply.clone(),
+            Some("queue-3") => reply.clone(),
             _ => honest(asked),
         })
         .await;
@@ -397,7 +401,7 @@ async fn a_resource_that_cannot_be_read_is_still_listed() {
         assert_eq!(seen.gaps, [(Some(KIND.to_owned()), reason)], "{name}");
         assert!(seen.complete.is_empty(), "{name}");
         assert_eq!((seen.full.len(), seen.listed.len()), (5, 1), "{name}");
-        let error = aws.read(&id("bucket-3")).await.unwrap_err();
+        let error = aws.read(&id("queue-3")).await.unwrap_err();
         assert_eq!(error.reason(), reason, "{name}");
         assert!(!format!("{error:?} {}", told(&error)).contains(CANARY), "{name}");
     }))
@@ -413,7 +417,7 @@ fn without(name: &'static str) -> impl Fn(&Asked) -> Reply + Clone {
 
 #[tokio::test]
 async fn a_resource_that_goes_while_it_is_listed_is_not_reported() {
-    let server = Server::start(|asked, _| without("bucket-3")(asked)).await;
+    let server = Server::start(|asked, _| without("queue-3")(asked)).await;
     let seen = collect(&aws(server.address, &json!({}))).await;
     assert_eq!((seen.full.len(), seen.listed.len(), seen.complete.len()), (5, 0, 1));
 }
@@ -424,8 +428,8 @@ async fn absence_needs_a_listing_of_the_same_kind() {
     assert_eq!(aws(server.address, &json!({})).read(&id("gone")).await.unwrap(), Reading::Absent);
     assert_eq!(server.operations(), ["GetResource", "ListResources"]);
     // Listed and not found at once: one of the two is wrong.
-    let server = Server::start(|asked, _| without("bucket-0")(asked)).await;
-    assert_eq!(aws(server.address, &json!({})).read(&id("bucket-0")).await.unwrap_err().reason(), GapReason::Partial);
+    let server = Server::start(|asked, _| without("queue-0")(asked)).await;
+    assert_eq!(aws(server.address, &json!({})).read(&id("queue-0")).await.unwrap_err().reason(), GapReason::Partial);
 }
 
 #[tokio::test]
@@ -479,8 +483,8 @@ async fn a_wrong_clock_is_set_by_the_clouds() {
     });
     let server = server.await;
     let aws = aws(server.address, &json!({}));
-    assert!(matches!(aws.read(&id("bucket-0")).await, Ok(Reading::Found(_))));
-    assert!(matches!(aws.read(&id("bucket-1")).await, Ok(Reading::Found(_))));
+    assert!(matches!(aws.read(&id("queue-0")).await, Ok(Reading::Found(_))));
+    assert!(matches!(aws.read(&id("queue-1")).await, Ok(Reading::Found(_))));
     assert_eq!(server.operations().len(), 3, "it stays set");
 }
 
@@ -489,7 +493,7 @@ async fn retries_are_not_for_ever() {
     let server = Server::start(|_, _| refuse(400, "ThrottlingException")).await;
     let aws = aws(server.address, &json!({}));
     for _ in 0..30 {
-        assert_eq!(aws.read(&id("bucket-0")).await.unwrap_err().reason(), GapReason::Throttled);
+        assert_eq!(aws.read(&id("queue-0")).await.unwrap_err().reason(), GapReason::Throttled);
         tokio::task::yield_now().await;
     }
     let asked = server.operations().len();
@@ -559,6 +563,81 @@ async fn kinds_are_in_their_region_or_in_none() {
     let regions: BTreeSet<_> =
         server.asked.lock().iter().map(|asked| asked.authorization.split('/').nth(2).unwrap().to_owned()).collect();
     assert_eq!(regions.into_iter().collect::<Vec<_>>(), ["eu-west-1", "us-east-1"]);
+}
+
+/// A Cloud Control that lists three buckets in every region, and an S3 that says where all but `new` are.
+fn buckets(asked: &Asked) -> Reply {
+    let bucket = |name: &str| {
+        let region = if name == "here" { "eu-west-1" } else { "us-east-1" };
+        let address = format!("{name}.s3.{region}.amazonaws.com");
+        json!({"Identifier": name, "Properties": json!({"RegionalDomainName": address}).to_string()})
+    };
+    let listed = |name: &str| json!({"Identifier": name, "Properties": "{}"});
+    let member =
+        |name: &str, region: &str| format!("<Bucket><Name>{name}</Name><BucketRegion>{region}</BucketRegion></Bucket>");
+    match (asked.operation.as_str(), asked.input["Identifier"].as_str()) {
+        ("ListResources", _) => {
+            let resources = ["here", "there", "new"].map(listed);
+            say(200, json!({"ResourceDescriptions": resources}).to_string())
+        }
+        ("GetResource", Some(name)) => say(200, json!({"ResourceDescription": bucket(name)}).to_string()),
+        _ => {
+            let members = [member("here", "eu-west-1"), member("there", "us-east-1")].concat();
+            xml(&format!("<ListAllMyBucketsResult><Buckets>{members}</Buckets></ListAllMyBucketsResult>"))
+        }
+    }
+}
+
+/// Reads the buckets of two regions; checks in which each is told, and the gap in both.
+async fn check_buckets(script: impl Fn(&Asked) -> Reply + Send + Sync + 'static, told: [&[&str]; 2], gap: &str) {
+    let server = Server::start(move |asked, _| script(asked)).await;
+    let aws = aws(server.address, &json!({"kinds": {"include": [BUCKET]}}));
+    for (region, told) in ["eu-west-1", "us-east-1"].into_iter().zip(told) {
+        let scope = Scope { region: region.into(), ..scope() };
+        for full in [BTreeSet::from([BUCKET.into()]), BTreeSet::new()] {
+            let seen = collect_scope(&aws, &scope, &Wanted { full }).await;
+            let names: BTreeSet<_> = seen.full.iter().chain(&seen.listed).map(|item| &*item.name).collect();
+            assert_eq!(names, told.iter().copied().collect(), "{region}");
+            let gaps: String = seen.gaps.iter().map(|(_, reason)| reason.as_str()).collect();
+            assert_eq!((gaps.as_str(), seen.complete.len()), (gap, usize::from(gap.is_empty())), "{region}");
+        }
+    }
+}
+
+const BUCKET: &str = "AWS::S3::Bucket";
+
+#[tokio::test]
+async fn a_bucket_that_every_region_lists_is_told_in_its_own() {
+    check_buckets(buckets, [&["here"], &["there", "new"]], "").await;
+    let denied = |asked: &Asked| match asked.operation.as_str() {
+        "GET" => xml_refusal(403, "AccessDenied"),
+        _ => buckets(asked),
+    };
+    check_buckets(denied, [&["here"], &["there", "new"]], "").await;
+}
+
+#[tokio::test]
+async fn a_bucket_of_which_nobody_says_the_region_is_a_gap() {
+    let unread = |asked: &Asked| match asked.input["Identifier"].as_str() {
+        Some("new") => refuse(400, "GeneralServiceException"),
+        _ => buckets(asked),
+    };
+    check_buckets(unread, [&["here"], &["there"]], "partial").await;
+    let throttled = |asked: &Asked| match asked.operation.as_str() {
+        "GET" => with(xml_refusal(503, "SlowDown"), "content-type", "application/xml"),
+        _ => buckets(asked),
+    };
+    check_buckets(throttled, [&[], &[]], "throttled").await;
+}
+
+#[tokio::test]
+async fn a_bucket_of_another_region_is_absent_here() {
+    let server = Server::start(|asked, _| buckets(asked)).await;
+    let aws = aws(server.address, &json!({}));
+    let read = async |name: &str| aws.read(&scope().id(&BUCKET.into(), name)).await.unwrap();
+    assert!(matches!(read("here").await, Reading::Found(_)));
+    assert_eq!((read("there").await, read("new").await), (Reading::Absent, Reading::Absent));
+    assert!(server.asked.lock().iter().all(|asked| asked.input["Identifier"] != "there"), "it is not asked for here");
 }
 
 #[tokio::test]

@@ -1,0 +1,71 @@
+//! Many accounts and regions: each thing is told in one place, and what cannot be entered is a gap.
+
+use serde_json::Value;
+use serde_json::json;
+
+use crate::harness::aws::Checks;
+use crate::harness::aws::Key;
+use crate::harness::aws::Ministack;
+use crate::harness::aws::REGION;
+use crate::harness::daemon;
+use crate::harness::estate;
+use crate::harness::git::GitServer;
+
+/// Scans once; the exit code, the findings as `drift id`, and the gaps as `scope reason detail`.
+fn scan(aws: &str, settings: &str, declared: Vec<Value>) -> Option<(i32, Vec<String>, Vec<String>)> {
+    let git = GitServer::start("ci", "secret")?;
+    git.commit("ann", "declare", &[("all.yaml", &estate::documents(declared.into_iter()))]);
+    let config = format!(
+        "clouds:\n  - {{name: c, type: aws, endpoint: \"{aws}\", requests_per_second: 1000, {settings}}}\ndesired:\n  - \
+         name: infra\n    git: {{url: \"{}\", ref: main, username: ci, password: \"${{env:GIT_PASSWORD}}\"}}\n    \
+         clouds: [c]\n    unmanaged: report\n",
+        git.url()
+    );
+    let Key { id, secret } = Key::of_the_account();
+    let environment = [("AWS_ACCESS_KEY_ID", &*id), ("AWS_SECRET_ACCESS_KEY", &*secret), ("GIT_PASSWORD", "secret")];
+    let (code, document) = daemon::scan_json(&config, &environment);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let found = document["findings"].as_array().unwrap().iter();
+    let found = found.map(|finding| format!("{} {}", text(&finding["drift"]), text(&finding["resource"]["id"])));
+    let gaps = document["scopes"].as_array().unwrap().iter().flat_map(|scope| {
+        let gaps = scope["gaps"].as_array().unwrap().iter();
+        gaps.map(move |gap| {
+            [&scope["scope"], &gap["reason"], &gap["detail"]].map(|part| part.as_str().unwrap()).join(" ")
+        })
+    });
+    let (mut found, gaps): (Vec<_>, Vec<_>) = (found.collect(), gaps.collect());
+    found.sort();
+    Some((code, found, gaps))
+}
+
+fn declared(kind: &str, name: &str, (account, region): (&str, &str)) -> Value {
+    json!({"apiVersion": "driftwarden.dev/v1", "kind": kind,
+        "metadata": {"name": name, "account": account, "region": region}, "spec": {}})
+}
+
+#[test]
+fn a_bucket_that_every_region_lists_is_told_in_its_own() {
+    let Some(aws) = Ministack::start(Checks::Nothing) else { return };
+    let far = "us-east-2";
+    let key = Key::of_the_account();
+    for (name, region) in [("near", REGION), ("far", far)] {
+        let place = json!({"Bucket": name, "CreateBucketConfiguration": {"LocationConstraint": region}});
+        aws.calls_in(region, &key, &[("s3", "create_bucket", place)]).remove(0).unwrap();
+        // Its Cloud Control lists by region; AWS's lists everything everywhere.
+        for region in [REGION, far] {
+            let bucket = json!({"BucketName": name}).to_string();
+            let create = json!({"TypeName": "AWS::S3::Bucket", "DesiredState": bucket});
+            aws.calls_in(region, &key, &[("cloudcontrol", "create_resource", create)]).remove(0).unwrap();
+        }
+    }
+    let settings = format!("regions: [{REGION}, {far}], kinds: {{include: [\"AWS::S3::Bucket\"]}}");
+    let bucket = |name: &str, region: &str| declared("AWS::S3::Bucket", name, (&key.id, region));
+    let both = vec![bucket("near", REGION), bucket("far", far)];
+    let Some(outcome) = scan(&aws.url(), &settings, both) else { return };
+    assert_eq!(outcome, (0, vec![], vec![]));
+    let displaced = vec![bucket("near", REGION), bucket("far", REGION)];
+    let Some((code, found, gaps)) = scan(&aws.url(), &settings, displaced) else { return };
+    let id = |region: &str| format!("aws://{}/{region}/AWS::S3::Bucket/far", key.id);
+    let expected = [format!("missing {}", id(REGION)), format!("unmanaged {}", id(far))];
+    assert_eq!((code, found, gaps), (2, expected.to_vec(), vec![]));
+}

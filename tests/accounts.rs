@@ -69,3 +69,64 @@ fn a_bucket_that_every_region_lists_is_told_in_its_own() {
     let expected = [format!("missing {}", id(REGION)), format!("unmanaged {}", id(far))];
     assert_eq!((code, found, gaps), (2, expected.to_vec(), vec![]));
 }
+
+/// The role that a member account keeps for us.
+const ROLE: &str = "DriftwardenRead";
+
+/// Creates a member account with a queue in each of two regions; returns its number.
+fn member(aws: &Ministack, name: &str) -> String {
+    let arguments = json!({"AccountName": name, "Email": format!("{name}@example.com")});
+    let created = aws.call("organizations", "create_account", arguments);
+    let id = created["CreateAccountStatus"]["AccountId"].as_str().unwrap().to_owned();
+    let owner = Key { id: id.clone(), ..Key::of_the_account() };
+    for region in [REGION, "eu-west-2"] {
+        let create = json!({"TypeName": "AWS::SQS::Queue", "DesiredState": json!({"QueueName": "jobs"}).to_string()});
+        aws.calls_in(region, &owner, &[("cloudcontrol", "create_resource", create)]).remove(0).unwrap();
+    }
+    id
+}
+
+/// Has a member account let the organization's first account in, to read.
+fn let_in(aws: &Ministack, id: &str) {
+    let owner = Key { id: id.to_owned(), ..Key::of_the_account() };
+    let trust = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sts:AssumeRole",
+        "Principal": {"AWS": format!("arn:aws:iam::{}:root", Key::of_the_account().id)},
+        "Condition": {"StringEquals": {"sts:ExternalId": "x1"}}}]});
+    let read = json!({"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Resource": "*",
+        "Action": ["cloudformation:List*", "cloudformation:Get*", "cloudformation:Describe*", "ec2:DescribeRegions"]}]});
+    let role = json!({"RoleName": ROLE, "AssumeRolePolicyDocument": trust.to_string()});
+    let policy = json!({"RoleName": ROLE, "PolicyName": "p", "PolicyDocument": read.to_string()});
+    let calls = [("iam", "create_role", role), ("iam", "put_role_policy", policy)];
+    aws.calls_as(&owner, &calls).into_iter().for_each(|answer| drop(answer.unwrap()));
+}
+
+#[test]
+fn an_organization_is_read_account_by_account() {
+    let Some(aws) = Ministack::start(Checks::SignaturesAndPolicies) else { return };
+    let [open, shut, closed] = ["open", "shut", "closed"].map(|name| member(&aws, name));
+    let sandbox = member(&aws, "sandbox-1");
+    let_in(&aws, &open);
+    let_in(&aws, &sandbox);
+    aws.call("organizations", "close_account", json!({"AccountId": closed}));
+    let settings = format!(
+        "regions: [\"eu-west-?\"], external_id: x1, accounts: {{organization: true, role: {ROLE}, exclude: \
+         [\"sandbox-*\"]}}, kinds: {{include: [\"AWS::SQS::Queue\"]}}"
+    );
+    let queues = [(&*open, REGION), (&*open, "eu-west-3"), (&*shut, REGION)];
+    let declared = queues.map(|place| declared("AWS::SQS::Queue", "jobs", place));
+    let Some((code, found, gaps)) = scan(&aws.url(), &settings, declared.to_vec()) else { return };
+    // A queue that nobody declares has the random name that the emulator gave it.
+    let id = |region: &str| format!("aws://{open}/{region}/AWS::SQS::Queue/");
+    let expected = [format!("missing {}jobs", id("eu-west-3")), format!("unmanaged {}", id("eu-west-2"))];
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    assert!(found.iter().zip(&expected).all(|(found, expected)| found.starts_with(expected)), "{found:#?}");
+    assert_eq!(code, 2);
+    let is_told = |id: &str, region: &str, word: &str| {
+        gaps.iter().any(|gap| gap.starts_with(&format!("aws://{id}/{region} denied")) && gap.contains(word))
+    };
+    for region in [REGION, "eu-west-2", "eu-west-3", "-"] {
+        assert!(is_told(&shut, region, &format!("arn:aws:iam::{shut}:role/{ROLE}")), "{gaps:#?}");
+        assert!(is_told(&closed, region, "(closed) is suspended"), "{gaps:#?}");
+    }
+    assert_eq!(gaps.len(), 8, "{gaps:#?}");
+}

@@ -38,6 +38,12 @@ impl Selected {
         Ok(Self { include, exclude: globs(&selection.exclude)? })
     }
 
+    /// Returns whether what has these names is taken: one of them is, and none is left out.
+    pub fn takes_any(&self, names: &[&str]) -> bool {
+        let is_in = |globs: &GlobSet| names.iter().any(|name| globs.is_match(name));
+        self.include.as_ref().is_none_or(is_in) && !is_in(&self.exclude)
+    }
+
     /// Returns whether the name is taken.
     pub fn takes(&self, name: &str) -> bool {
         self.include.as_ref().is_none_or(|globs| globs.is_match(name)) && !self.exclude.is_match(name)

@@ -17,7 +17,9 @@ use super::sign::Signer;
 use crate::collect::http::{Answer, CallError, Client, Code, Media, Protocol, Request, Target};
 
 /// Version of the API of each service that speaks Query.
-const VERSIONS: &[(&str, &str)] = &[("sts", "2011-06-15"), ("cloudformation", "2010-05-15")];
+const VERSIONS: &[(&str, &str)] = &[("sts", "2011-06-15"), ("cloudformation", "2010-05-15"), ("ec2", "2016-11-15")];
+/// Services that speak the newer of the two versions of AWS JSON.
+const JSON_1_1: &[&str] = &["organizations"];
 
 /// SHA-256 of a request without a body; S3 wants to be told.
 const DIGEST_OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
@@ -36,7 +38,7 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// Calls an operation of a service that speaks AWS JSON 1.0; `operation` is its full name.
+    /// Calls an operation of a service that speaks AWS JSON; `operation` is its full name.
     pub(super) async fn json(
         &self,
         service: &'static str,
@@ -44,8 +46,10 @@ impl Caller {
         input: &impl Serialize,
     ) -> Result<Answer, CallError> {
         let body = serde_json::to_vec(input).map_err(|_| unformed())?;
+        let is_newer = JSON_1_1.contains(&service);
+        let media = if is_newer { "application/x-amz-json-1.1" } else { "application/x-amz-json-1.0" };
         let headers = [
-            (CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.0")),
+            (CONTENT_TYPE, HeaderValue::from_static(media)),
             (HeaderName::from_static("x-amz-target"), HeaderValue::from_static(operation)),
         ];
         self.post(service, HeaderMap::from_iter(headers), (body.into(), Media::Json)).await

@@ -1,6 +1,7 @@
 //! AWS: every kind of every account and region, by Cloud Control; stacks by CloudFormation.
 //!
-//! Accounts are entered by assuming roles. Who changed something is not asked here, and nothing is ever changed.
+//! Accounts and regions are listed, or found out from the organization and from each account; they are entered by assuming
+//! roles. Who changed something is not asked here, and nothing is ever changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -24,6 +25,8 @@ use tokio::time::Instant;
 use tracing::{Instrument, info_span};
 use url::Url;
 
+use self::accounts::Member;
+pub use self::accounts::{Account, Accounts, Organization};
 use self::call::Caller;
 use self::cloud_control::{CloudControl, Stop, gap};
 pub use self::keys::Keys;
@@ -32,12 +35,14 @@ use super::http::{CallError, Client, Limits};
 use super::selection::{Selected, Selection};
 use super::{CloudConfig, CollectError, Collector, Described, Reading, Sink, Stack, Validity, Wanted};
 
+mod accounts;
 mod call;
 mod cloud_control;
 mod describe;
 mod home;
 mod keys;
 mod kinds;
+mod regions;
 mod sign;
 mod stack;
 #[cfg(test)]
@@ -45,6 +50,10 @@ mod tests;
 
 /// Kinds read at the same time; how fast they are read is the budget's business.
 const KINDS_AT_ONCE: usize = 8;
+/// Accounts that are asked for their regions at the same time.
+const ACCOUNTS_AT_ONCE: usize = 8;
+/// How long a list of the regions of an account is good for.
+const REGIONS_KEPT: Duration = Duration::from_hours(1);
 /// Longest answer. The service itself sends about a megabyte at most, and several are held at the same time.
 const ANSWER_CAP: usize = 16 << 20;
 /// How long a list of all kinds is good for.
@@ -56,7 +65,8 @@ const KINDS_KEPT: Duration = Duration::from_hours(12);
 pub struct Config {
     /// Name of this cloud.
     pub name: String,
-    /// Regions to read; the one of the profile or the environment if absent. Global services are read once, besides.
+    /// Regions to read: names, patterns (`eu-*`) or `all`, which mean those that each account has enabled; the one of the
+    /// profile or the environment if absent. Global services are read once, besides.
     #[serde(default)]
     pub regions: Vec<String>,
     /// Profile of the AWS configuration files; the environment's if absent.
@@ -71,9 +81,12 @@ pub struct Config {
     /// External id that the trust policies of the roles ask for.
     #[serde(default)]
     pub external_id: Option<String>,
-    /// Accounts to read; the account of the credentials if absent.
+    /// Under which name assumed roles appear in CloudTrail.
+    #[serde(default = "default_session_name")]
+    pub session_name: String,
+    /// Accounts to read: a list, or those of the organization; the account of the credentials if absent.
     #[serde(default)]
-    pub accounts: Vec<Account>,
+    pub accounts: Accounts,
     /// Address used for every service instead of AWS's own.
     #[serde(default)]
     pub endpoint: Option<Url>,
@@ -119,15 +132,8 @@ fn default_max_pages() -> u32 {
     1000
 }
 
-/// One account to be read.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Account {
-    /// Its number.
-    pub id: String,
-    /// Name or ARN of the role to assume in it; the credentials as they are if absent.
-    #[serde(default)]
-    pub role: Option<String>,
+fn default_session_name() -> String {
+    "driftwarden".to_owned()
 }
 
 /// One configured AWS cloud.
@@ -139,19 +145,36 @@ pub struct Aws {
     session: OnceCell<Session>,
     /// All kinds of each region, as AWS listed them.
     listed_kinds: Mutex<BTreeMap<Arc<str>, KindsUntil>>,
+    /// The regions of each account that were last found to be enabled, and until when that is good.
+    enabled: Mutex<BTreeMap<Arc<str>, RegionsUntil>>,
+    /// The accounts in which nothing can be read, and why, as the last look at the list of accounts left them.
+    blind: Mutex<BTreeMap<Arc<str>, Blindness>>,
 }
 
 /// Names of kinds, and until when they are good.
 type KindsUntil = (Instant, Arc<[String]>);
 
+/// Names of regions, and until when they are good.
+type RegionsUntil = (Instant, Vec<Arc<str>>);
+
+/// Why nothing in an account can be read.
+type Blindness = (GapReason, String);
+
 /// What the first use found out.
 struct Session {
+    /// Where accounts are entered from.
+    region: Arc<str>,
+    /// The regions that are named, and the patterns of others.
     regions: Vec<Arc<str>>,
+    patterns: Vec<String>,
     endpoint: Option<Url>,
+    clock: Clock,
     /// The credentials of the chain, or of the role that is assumed first.
     base: Arc<Signer>,
+    /// The account that these belonged to when it was last asked.
+    own: Mutex<Option<Arc<str>>>,
     /// Signers of the accounts that have a role of their own.
-    signers: BTreeMap<Arc<str>, Arc<Signer>>,
+    signers: Mutex<BTreeMap<Arc<str>, Arc<Signer>>>,
 }
 
 impl fmt::Debug for Aws {
@@ -179,8 +202,15 @@ impl Aws {
         }
         let kinds = Selected::new(&config.kinds).map_err(|error| invalid(format!("`kinds`: {error}")))?;
         let http = client(&config).map_err(|error| invalid(error.detail))?;
-        let (session, listed_kinds) = (OnceCell::new(), Mutex::default());
-        Ok(Self { config, kinds, http: Arc::new(http), session, listed_kinds })
+        Ok(Self {
+            config,
+            kinds,
+            http: Arc::new(http),
+            session: OnceCell::new(),
+            listed_kinds: Mutex::default(),
+            enabled: Mutex::default(),
+            blind: Mutex::default(),
+        })
     }
 
     async fn session(&self) -> Result<&Session, CollectError> {
@@ -197,8 +227,8 @@ impl Aws {
         if let Some(keys) = &self.config.credentials {
             loader = loader.credentials_provider(keys.clone());
         }
-        if let Some(region) = self.config.regions.first() {
-            loader = loader.region(Region::new(region.clone()));
+        if let Some(region) = regions::named(&self.config.regions).next() {
+            loader = loader.region(Region::new(region.to_owned()));
         }
         let found = loader.load().await;
         let invalid = |why: &str| CollectError::Config { cloud: self.config.name.clone(), why: why.to_owned() };
@@ -218,52 +248,153 @@ impl Aws {
         region: Option<String>,
         endpoint: Option<Url>,
     ) -> Result<Session, CollectError> {
-        let mut regions: Vec<Arc<str>> = self.config.regions.iter().map(|region| region.as_str().into()).collect();
-        if regions.is_empty() {
-            regions.extend(region.map(Arc::from));
+        let mut regions: Vec<Arc<str>> = regions::named(&self.config.regions).map(Arc::from).collect();
+        let patterns = regions::patterns(&self.config.regions);
+        let found = region.map(Arc::from);
+        if self.config.regions.is_empty() {
+            regions.extend(found.clone());
         }
-        let Some(first) = regions.first().cloned() else {
+        let home = || patterns.first().map(|pattern| call::home(pattern).into());
+        let Some(region) = regions.first().cloned().or(found).or_else(home) else {
             let why = "no region: name some with `regions`, or set AWS_REGION".to_owned();
             return Err(CollectError::Config { cloud: self.config.name.clone(), why });
         };
         let endpoint = self.config.endpoint.clone().or(endpoint);
-        let http = &self.http;
-        let assume = |signer: &Arc<Signer>, arn: String| {
-            let account = NOT_APPLICABLE.into();
-            let (http, signer, region) = (Arc::clone(http), Arc::clone(signer), Arc::clone(&first));
-            let base = Caller { http, signer, account, region, endpoint: endpoint.clone() };
-            Signer::new(Source::Role { base, arn, external_id: self.config.external_id.clone() }, Arc::clone(&clock))
-        };
-        let chain = Signer::new(Source::Chain(chain), Arc::clone(&clock));
-        let base = self.config.role.clone().map_or(Arc::clone(&chain), |arn| assume(&chain, arn));
-        let own = |account: &Account| {
-            let arn = call::role_arn(account.role.as_deref()?, &account.id, &first);
-            Some((account.id.as_str().into(), assume(&base, arn)))
-        };
-        let signers = self.config.accounts.iter().filter_map(own).collect();
-        Ok(Session { regions, endpoint, base, signers })
+        let base = Signer::new(Source::Chain(chain), Arc::clone(&clock));
+        let (own, signers) = (Mutex::default(), Mutex::default());
+        let session = Session { region, regions, patterns, endpoint, clock, base, own, signers };
+        let base = self.config.role.clone().map(|arn| self.assume(&session, arn));
+        Ok(Session { base: base.unwrap_or_else(|| Arc::clone(&session.base)), ..session })
+    }
+
+    /// Returns a signer that assumes a role with the credentials of the session.
+    fn assume(&self, session: &Session, arn: String) -> Arc<Signer> {
+        let Config { external_id, session_name, .. } = &self.config;
+        let (base, session_name) = (self.base(session), session_name.clone());
+        let role = Source::Role { base, arn, external_id: external_id.clone(), session_name };
+        Signer::new(role, Arc::clone(&session.clock))
+    }
+
+    /// Returns who asks with the credentials of the session.
+    fn base(&self, session: &Session) -> Caller {
+        Caller {
+            http: Arc::clone(&self.http),
+            signer: Arc::clone(&session.base),
+            account: NOT_APPLICABLE.into(),
+            region: Arc::clone(&session.region),
+            endpoint: session.endpoint.clone(),
+        }
     }
 
     async fn caller(&self, account: &Arc<str>, region: &Arc<str>) -> Result<Caller, CollectError> {
         let session = self.session().await?;
-        let home = || session.regions.first().map_or("us-east-1", |region| call::home(region)).into();
-        Ok(Caller {
-            http: Arc::clone(&self.http),
-            signer: Arc::clone(session.signers.get(account).unwrap_or(&session.base)),
-            account: Arc::clone(account),
-            region: if **region == *NOT_APPLICABLE { home() } else { Arc::clone(region) },
-            endpoint: session.endpoint.clone(),
-        })
+        let is_global = **region == *NOT_APPLICABLE;
+        let region = if is_global { call::home(&session.region).into() } else { Arc::clone(region) };
+        let signer = self.signer(session, account).await?;
+        Ok(Caller { signer, account: Arc::clone(account), region, ..self.base(session) })
     }
 
-    async fn accounts(&self, session: &Session) -> Result<Vec<Arc<str>>, CollectError> {
-        if !self.config.accounts.is_empty() {
-            return Ok(self.config.accounts.iter().map(|account| account.id.as_str().into()).collect());
+    async fn signer(&self, session: &Session, account: &Arc<str>) -> Result<Arc<Signer>, CollectError> {
+        let Some(arn) = self.config.accounts.role(account, &session.region) else {
+            return Ok(Arc::clone(&session.base));
+        };
+        if matches!(self.config.accounts, Accounts::Organization(_)) {
+            let known = session.own.lock().clone();
+            let own = match known {
+                Some(own) => own,
+                None => self.own_account(session).await?,
+            };
+            // The role that lets others in is seldom in the account that they come from.
+            if own == *account {
+                return Ok(Arc::clone(&session.base));
+            }
         }
-        let region = session.regions.first().cloned().unwrap_or_else(|| NOT_APPLICABLE.into());
-        let caller = self.caller(&NOT_APPLICABLE.into(), &region).await?;
-        let account = caller_account(&caller).await;
-        account.map(|account| vec![account.into()]).map_err(|error| unread("the caller's account".to_owned(), error))
+        let mut signers = session.signers.lock();
+        Ok(Arc::clone(signers.entry(Arc::clone(account)).or_insert_with(|| self.assume(session, arn))))
+    }
+
+    /// Asks which account the credentials of the session belong to. They may be exchanged while the daemon runs.
+    async fn own_account(&self, session: &Session) -> Result<Arc<str>, CollectError> {
+        let own = caller_account(&self.base(session)).await;
+        let own: Arc<str> = own.map_err(|error| unread("the caller's account".to_owned(), error))?.into();
+        *session.own.lock() = Some(Arc::clone(&own));
+        Ok(own)
+    }
+
+    async fn members(&self, session: &Session) -> Result<Vec<Member>, CollectError> {
+        match &self.config.accounts {
+            Accounts::Listed(accounts) if accounts.is_empty() => {
+                Ok(vec![Member::open(&self.own_account(session).await?)])
+            }
+            Accounts::Listed(accounts) => Ok(accounts.iter().map(|account| Member::open(&account.id)).collect()),
+            Accounts::Organization(organization) => {
+                self.own_account(session).await?;
+                let caller = Caller { region: call::home(&session.region).into(), ..self.base(session) };
+                let members = accounts::members(&caller, organization).await;
+                members.map_err(|error| unread("the accounts of the organization".to_owned(), error))
+            }
+        }
+    }
+
+    /// Finds out which accounts there are, and the regions of each. An account in which nothing can be read keeps its
+    /// regions, so that it is seen not to be read.
+    async fn survey(&self, session: &Session) -> Result<Vec<(Arc<str>, Vec<Arc<str>>)>, CollectError> {
+        let asked = self.members(session).await?.into_iter().map(|Member { id, blind }| async move {
+            let regions = match blind {
+                Some(blind) => Err(blind),
+                None => self.regions(session, &id).await.map_err(|error| (error.reason(), told(&error))),
+            };
+            (id, regions)
+        });
+        let asked: Vec<_> = stream::iter(asked).buffered(ACCOUNTS_AT_ONCE).collect().await;
+        let known = asked.iter().filter_map(|(_, regions)| regions.as_ref().ok()).flatten().cloned();
+        let others: BTreeSet<Arc<str>> = known.chain(session.regions.iter().cloned()).collect();
+        let is_answered = asked.iter().any(|(_, regions)| regions.is_ok());
+        let (mut blind, mut accounts) = (BTreeMap::new(), Vec::new());
+        for (id, regions) in asked {
+            let regions = regions.unwrap_or_else(|why| {
+                let before = self.enabled.lock().get(&id).map(|(_, regions)| regions.clone());
+                blind.insert(Arc::clone(&id), why);
+                before.unwrap_or_else(|| others.iter().cloned().collect())
+            });
+            accounts.push((id, regions));
+        }
+        if accounts.iter().all(|(_, regions)| regions.is_empty()) {
+            // Whoever answered has enabled none that fits; else nobody answered.
+            let why = if is_answered { None } else { blind.into_values().next() };
+            return Err(self.no_region(why));
+        }
+        *self.blind.lock() = blind;
+        Ok(accounts)
+    }
+
+    fn no_region(&self, why: Option<Blindness>) -> CollectError {
+        match why {
+            Some((reason, detail)) => unread("the regions of the accounts".to_owned(), CallError::new(reason, detail)),
+            None => CollectError::Config {
+                cloud: self.config.name.clone(),
+                why: "`regions` fits no region that an account has enabled".to_owned(),
+            },
+        }
+    }
+
+    /// Returns the regions of an account that are to be read.
+    async fn regions(&self, session: &Session, account: &Arc<str>) -> Result<Vec<Arc<str>>, CollectError> {
+        if session.patterns.is_empty() {
+            return Ok(session.regions.clone());
+        }
+        let now = Instant::now();
+        let known = self.enabled.lock().get(account).cloned();
+        if let Some((_, regions)) = known.filter(|(until, _)| now < *until) {
+            return Ok(regions);
+        }
+        let caller = self.caller(account, &session.region).await?;
+        let enabled = regions::enabled(&caller, &session.patterns).await;
+        let enabled = enabled.map_err(|error| unread(format!("the regions of account `{account}`"), error))?;
+        let all: BTreeSet<_> = session.regions.iter().cloned().chain(enabled.into_iter().map(Arc::from)).collect();
+        let regions: Vec<_> = all.into_iter().collect();
+        self.enabled.lock().insert(Arc::clone(account), (now + REGIONS_KEPT, regions.clone()));
+        Ok(regions)
     }
 
     /// Returns the kinds to be read in a scope.
@@ -336,8 +467,8 @@ impl Collector for Aws {
         let session = self.session().await?;
         let cloud: Arc<str> = self.config.name.as_str().into();
         let mut scopes = Vec::new();
-        for account in self.accounts(session).await? {
-            for region in session.regions.iter().cloned().chain([NOT_APPLICABLE.into()]) {
+        for (account, regions) in self.survey(session).await? {
+            for region in regions.into_iter().chain([NOT_APPLICABLE.into()]) {
                 let (cloud, account) = (Arc::clone(&cloud), Arc::clone(&account));
                 scopes.push(Scope { cloud, provider: Provider::Aws, account, region });
             }
@@ -347,16 +478,19 @@ impl Collector for Aws {
 
     async fn contact(&self) -> Result<(), CollectError> {
         let session = self.session().await?;
-        let region = session.regions.first().cloned().unwrap_or_else(|| NOT_APPLICABLE.into());
-        for account in self.accounts(session).await? {
-            let caller = self.caller(&account, &region).await?;
-            caller_account(&caller).await.map_err(|error| unread(format!("account `{account}`"), error))?;
+        for (account, _) in self.survey(session).await? {
+            let entered = self.blind.lock().get(&account).cloned().map_or(Ok(()), Err);
+            let what = || format!("account `{account}`");
+            entered.map_err(|(reason, detail)| unread(what(), CallError::new(reason, detail)))?;
+            let caller = self.caller(&account, &session.region).await?;
+            caller_account(&caller).await.map_err(|error| unread(what(), error))?;
         }
         Ok(())
     }
 
     async fn collect(&self, scope: &Scope, wanted: &Wanted, sink: Sink) {
         let entered = async {
+            self.blind.lock().get(&scope.account).cloned().map_or(Ok(()), Err)?;
             let caller =
                 self.caller(&scope.account, &scope.region).await.map_err(|error| (error.reason(), told(&error)))?;
             // An account that cannot be entered is one gap, not one for each kind.
@@ -386,8 +520,8 @@ impl Collector for Aws {
             return None;
         }
         let session = self.session.get();
-        let first = session.and_then(|session| session.regions.first());
-        let region = Some(&scope.region).filter(|region| ***region != *NOT_APPLICABLE).or(first);
+        let home = session.map(|session| &session.region);
+        let region = Some(&scope.region).filter(|region| ***region != *NOT_APPLICABLE).or(home);
         let mut realm = region.map_or("aws", |region| call::partition_name(region)).to_owned();
         if !kind.as_str().starts_with("AWS::") {
             realm = format!("{realm}/{}/{}", scope.account, scope.region);
@@ -418,23 +552,20 @@ fn rate(config: &Config) -> (f64, u64) {
 
 /// Returns what is wrong with a configuration, if something is.
 fn objection(config: &Config) -> Option<String> {
-    let is_id = |id: &str| id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit());
-    let is_region = |region: &str| !region.is_empty() && region.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
-    let mut ids = BTreeSet::new();
     if !(0.1..=1000.0).contains(&config.requests_per_second) {
         return Some("`requests_per_second` must be between 0.1 and 1000".to_owned());
     }
     if config.max_pages == 0 {
         return Some("`max_pages` must be at least 1".to_owned());
     }
-    if let Some(region) = config.regions.iter().find(|region| !is_region(region)) {
-        return Some(format!("`{region}` is no region"));
+    if let Some(region) = config.regions.iter().find(|region| !regions::is_region(region)) {
+        return Some(format!("`{region}` is no region; write names, patterns such as eu-*, or all"));
     }
-    if let Some(account) = config.accounts.iter().find(|account| !is_id(&account.id)) {
-        return Some(format!("`{}` is no account: expected 12 digits", account.id));
+    if !sign::is_session_name(&config.session_name) {
+        return Some("`session_name` must have 2 to 64 letters, digits or any of _ + = , . @ -".to_owned());
     }
-    if let Some(account) = config.accounts.iter().find(|account| !ids.insert(&account.id)) {
-        return Some(format!("account `{}` is named twice", account.id));
+    if let Some(why) = config.accounts.objection() {
+        return Some(why);
     }
     if config.role.as_ref().is_some_and(|role| !role.starts_with("arn:")) {
         return Some("`role` must be an ARN; the roles of `accounts` may be names".to_owned());

@@ -33,8 +33,6 @@ const KEPT: SignedDuration = SignedDuration::from_mins(15);
 const CHAIN_DEADLINE: Duration = Duration::from_secs(30);
 /// AWS takes a signature that is at most five minutes old or early.
 const TOLERATED_SKEW: SignedDuration = SignedDuration::from_mins(4);
-/// Under which name assumed roles appear in CloudTrail.
-const SESSION: &str = "driftwarden";
 
 /// What time it is, for signatures and the ends of credentials; nothing is judged by it.
 pub(super) type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
@@ -51,6 +49,8 @@ pub(super) enum Source {
         arn: String,
         /// What the role's trust policy asks for.
         external_id: Option<String>,
+        /// Under which name it appears in CloudTrail.
+        session_name: String,
     },
 }
 
@@ -106,7 +106,9 @@ impl Signer {
                 let late = |_| CallError::new(GapReason::Timeout, "failed to load AWS credentials: no answer in time");
                 found.map_err(late)?.map_err(|error| unloaded(&error))
             }
-            Source::Role { base, arn, external_id } => assume(base, arn, external_id.as_deref()).await,
+            Source::Role { base, arn, external_id, session_name } => {
+                assume(base, arn, (session_name, external_id.as_deref())).await
+            }
         }
     }
 
@@ -190,8 +192,18 @@ fn unloaded(error: &CredentialsError) -> CallError {
     CallError::new(reason, format!("failed to load AWS credentials: {what}"))
 }
 
-async fn assume(base: &Caller, arn: &str, external_id: Option<&str>) -> Result<Credentials, CallError> {
-    let mut parameters = vec![("RoleArn", arn), ("RoleSessionName", SESSION)];
+/// Returns whether a role can be assumed under this name.
+pub(super) fn is_session_name(name: &str) -> bool {
+    let is_part = |b: u8| b.is_ascii_alphanumeric() || b"_+=,.@-".contains(&b);
+    (2..=64).contains(&name.len()) && name.bytes().all(is_part)
+}
+
+async fn assume(
+    base: &Caller,
+    arn: &str,
+    (session_name, external_id): (&str, Option<&str>),
+) -> Result<Credentials, CallError> {
+    let mut parameters = vec![("RoleArn", arn), ("RoleSessionName", session_name)];
     parameters.extend(external_id.map(|id| ("ExternalId", id)));
     let answer = base.query("sts", "AssumeRole", &parameters).await.map_err(|mut error| {
         error.detail = format!("failed to assume the role `{arn}`: {}", error.detail);

@@ -537,6 +537,165 @@ async fn an_account_that_cannot_be_entered_is_one_gap() {
     assert_eq!((seen.gaps, seen.complete.len()), (vec![(None, GapReason::Denied)], 0));
 }
 
+/// The accounts of an organization, on pages of two; one page is empty.
+fn organization(asked: &Asked) -> Reply {
+    let account = |digit: &str, name: &str, state: &str| json!({"Id": digit.repeat(12), "Name": name, "State": state});
+    let (accounts, next) = match asked.input["NextToken"].as_str() {
+        None => (vec![account("1", "main", "ACTIVE"), account("2", "shop", "ACTIVE")], Some("a")),
+        Some("a") => (vec![], Some("b")),
+        Some(_) => (vec![account("3", "old", "SUSPENDED"), account("4", "sandbox-1", "ACTIVE")], None),
+    };
+    let mut page = json!({"Accounts": accounts});
+    if let Some(next) = next {
+        page["NextToken"] = next.into();
+    }
+    say(200, page.to_string())
+}
+
+fn enabled(asked: &Asked) -> Reply {
+    let item = |name: &str, opt_in: &str| {
+        format!("<item><regionName>{name}</regionName><optInStatus>{opt_in}</optInStatus></item>")
+    };
+    let south = if asked.authorization.contains("AKIABASE") { "opted-in" } else { "not-opted-in" };
+    let regions = [item("eu-west-1", "opt-in-not-required"), item("eu-south-1", south), item("us-east-1", "opted-in")];
+    let regions = regions.concat();
+    xml(&format!("<DescribeRegionsResponse><regionInfo>{regions}</regionInfo></DescribeRegionsResponse>"))
+}
+
+fn of_the_organization(asked: &Asked) -> Reply {
+    match asked.operation.as_str() {
+        "ListAccounts" => organization(asked),
+        "DescribeRegions" => enabled(asked),
+        _ => honest(asked),
+    }
+}
+
+fn organized(address: SocketAddr, settings: &Value) -> Aws {
+    let accounts = json!({"organization": true, "role": "Reader", "exclude": ["sandbox-*"]});
+    let mut all = json!({"accounts": accounts, "external_id": "x1", "session_name": "drift@prod"});
+    all.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+    aws(address, &all)
+}
+
+async fn scopes(aws: &Aws) -> Vec<String> {
+    aws.scopes().await.unwrap().iter().map(|scope| scope.to_string().replace("aws://", "")).collect()
+}
+
+/// Reads the kind in a scope of that account; the words for what came out.
+async fn outcome(aws: &Aws, account: &str, region: &str) -> String {
+    let scope = Scope { account: account.into(), region: region.into(), ..scope() };
+    let seen = collect_scope(aws, &scope, &Wanted::default()).await;
+    match seen.gaps.first() {
+        Some((None, reason)) => reason.to_string(),
+        _ => format!("{} complete", seen.complete.len()),
+    }
+}
+
+#[tokio::test]
+async fn the_accounts_of_an_organization_are_read_to_the_last_page() {
+    let server = Server::start(|asked, _| of_the_organization(asked)).await;
+    let aws = organized(server.address, &json!({}));
+    let [one, two, three] = ["1", "2", "3"].map(|digit| digit.repeat(12));
+    let expected = [&one, &two, &three].map(|id| [format!("{id}/eu-west-1"), format!("{id}/-")]);
+    assert_eq!(scopes(&aws).await, expected.concat());
+    assert_eq!(outcome(&aws, &one, "eu-west-1").await, "1 complete");
+    assert_eq!(outcome(&aws, &two, "eu-west-1").await, "1 complete");
+    assert_eq!(outcome(&aws, &three, "eu-west-1").await, "denied", "it is suspended");
+    let asked = server.asked.lock().clone();
+    let listed = asked.iter().find(|asked| asked.operation == "ListAccounts").unwrap();
+    assert!(listed.authorization.contains("/us-east-1/organizations/"), "{listed:?}");
+    let entered: Vec<_> =
+        asked.iter().filter(|asked| asked.operation == "AssumeRole").map(|asked| &asked.input).collect();
+    assert_eq!(entered.len(), 1, "the account of the credentials and the suspended one are not entered: {entered:?}");
+    assert_eq!(entered[0]["RoleArn"], format!("arn:aws:iam::{two}:role/Reader"));
+    assert_eq!((&entered[0]["ExternalId"], &entered[0]["RoleSessionName"]), (&json!("x1"), &json!("drift@prod")));
+}
+
+#[tokio::test]
+async fn an_account_that_cannot_be_entered_stops_no_other() {
+    let server = Server::start(|asked, _| match asked.operation.as_str() {
+        "AssumeRole" => refuse(403, "AccessDenied"),
+        _ => of_the_organization(asked),
+    });
+    let server = server.await;
+    for regions in [json!(["eu-west-1"]), json!(["all"])] {
+        let aws = organized(server.address, &json!({"regions": regions}));
+        let scopes = scopes(&aws).await;
+        let [one, two] = ["1", "2"].map(|digit| digit.repeat(12));
+        assert!([&one, &two].iter().all(|id| scopes.contains(&format!("{id}/eu-west-1"))), "{scopes:?}");
+        assert_eq!(outcome(&aws, &one, "eu-west-1").await, "1 complete");
+        assert_eq!(outcome(&aws, &two, "eu-west-1").await, "denied");
+        let error = told(&aws.contact().await.unwrap_err());
+        assert!(error.contains(&two), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_accounts_that_fails_is_no_shorter_list() {
+    join_all(faults().into_iter().map(|(name, reply, reason)| async move {
+        let server = Server::start(move |asked, _| match (&*asked.operation, asked.input["NextToken"].as_str()) {
+            ("ListAccounts", Some("b")) => reply.clone(),
+            _ => of_the_organization(asked),
+        })
+        .await;
+        let error = organized(server.address, &json!({})).scopes().await.unwrap_err();
+        assert_eq!(error.reason(), reason, "{name}");
+    }))
+    .await;
+    let endless = Server::start(|asked, _| match asked.operation.as_str() {
+        "ListAccounts" => say(200, json!({"Accounts": [], "NextToken": "same"}).to_string()),
+        _ => honest(asked),
+    });
+    let error = organized(endless.await.address, &json!({})).scopes().await.unwrap_err();
+    assert_eq!(error.reason(), GapReason::Partial);
+    let server = Server::start(|asked, _| of_the_organization(asked)).await;
+    let none = json!({"organization": true, "role": "Reader", "include": ["9*"]});
+    let error = organized(server.address, &json!({"accounts": none})).scopes().await.unwrap_err();
+    assert!(told(&error).contains("every account"), "{}", told(&error));
+}
+
+#[tokio::test]
+async fn a_pattern_means_the_regions_that_each_account_has_enabled() {
+    let server = Server::start(|asked, _| of_the_organization(asked)).await;
+    let [one, two] = ["1", "2"].map(|digit| digit.repeat(12));
+    for (regions, of_one, of_two) in [
+        (json!(["eu-*"]), "eu-south-1 eu-west-1 -", "eu-west-1 -"),
+        (json!(["all"]), "eu-south-1 eu-west-1 us-east-1 -", "eu-west-1 us-east-1 -"),
+        (json!(["ap-east-1", "us-*"]), "ap-east-1 us-east-1 -", "ap-east-1 us-east-1 -"),
+    ] {
+        let scopes = scopes(&organized(server.address, &json!({"regions": regions}))).await;
+        let of = |id: &str| -> Vec<String> {
+            let own = scopes.iter().filter_map(|scope| scope.split_once('/').filter(|(account, _)| *account == id));
+            own.map(|(_, region)| region.to_owned()).collect()
+        };
+        assert_eq!((of(&one).join(" "), of(&two).join(" ")), (of_one.to_owned(), of_two.to_owned()));
+    }
+    let error = organized(server.address, &json!({"regions": ["mars-*"]})).scopes().await.unwrap_err();
+    assert!(told(&error).contains("fits no region"), "{}", told(&error));
+}
+
+#[tokio::test]
+async fn an_account_whose_regions_are_not_told_keeps_them_as_gaps() {
+    let server = Server::start(|asked, _| match asked.operation.as_str() {
+        "DescribeRegions" if asked.authorization.contains("ASIAROLE") => xml_refusal(403, "UnauthorizedOperation"),
+        _ => of_the_organization(asked),
+    });
+    let aws = organized(server.await.address, &json!({"regions": ["eu-*"]}));
+    let (one, two) = ("1".repeat(12), "2".repeat(12));
+    let scopes = scopes(&aws).await;
+    for region in ["eu-south-1", "eu-west-1", "-"] {
+        assert!(scopes.contains(&format!("{two}/{region}")), "{scopes:?}");
+        assert_eq!(outcome(&aws, &two, region).await, "denied");
+    }
+    assert_eq!(outcome(&aws, &one, "eu-south-1").await, "1 complete");
+    let server = Server::start(|asked, _| match asked.operation.as_str() {
+        "DescribeRegions" => xml_refusal(403, "UnauthorizedOperation"),
+        _ => of_the_organization(asked),
+    });
+    let error = organized(server.await.address, &json!({"regions": ["eu-*"]})).scopes().await.unwrap_err();
+    assert_eq!(error.reason(), GapReason::Denied, "nothing is known of any account");
+}
+
 #[tokio::test]
 async fn kinds_are_in_their_region_or_in_none() {
     let types = |asked: &Asked| match (asked.operation.as_str(), asked.input["ProvisioningType"].as_str()) {
@@ -771,6 +930,10 @@ fn a_wrong_configuration_is_refused() {
         (json!({"accounts": [{"id": "12"}]}), "12 digits"),
         (json!({"accounts": [{"id": "111111111111"}, {"id": "111111111111"}]}), "twice"),
         (json!({"role": "Reader"}), "ARN"),
+        (json!({"accounts": {"organization": false, "role": "Reader"}}), "organization"),
+        (json!({"accounts": {"organization": true, "role": "arn:aws:iam::1:role/Reader"}}), "name of a role"),
+        (json!({"accounts": {"organization": true, "role": "Reader", "exclude": ["["]}}), "accounts"),
+        (json!({"session_name": "a b"}), "session_name"),
         (json!({"kinds": {"include": ["["]}}), "kinds"),
     ] {
         let error = Aws::new(config(&settings)).unwrap_err().to_string();

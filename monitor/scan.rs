@@ -133,7 +133,7 @@ pub async fn look_once(pass: &Pass<'_>) -> Report {
 /// Which suspicions are re-read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Confirm {
-    /// Those that would open if they were confirmed.
+    /// Those that would open or grow if they were confirmed.
     WhatWouldOpen,
     /// All; those that a re-read does not confirm are dropped.
     Everything,
@@ -225,7 +225,7 @@ fn inherit(mut evidence: Evidence, known: &BTreeMap<Fingerprint, Finding>) -> Ev
 /// What confirming made of one piece of evidence, and what is to be kept in mind of it.
 type Judged = (Option<(Evidence, Confirmation)>, Option<Acquittal>);
 
-/// Re-reads, exactly, what is about to open, and finds out why it is so.
+/// Re-reads, exactly, what is about to open or to grow, and finds out why it is so.
 async fn confirm_all(
     pass: &Pass<'_>,
     known: &BTreeMap<Fingerprint, Finding>,
@@ -238,7 +238,7 @@ async fn confirm_all(
         let known = known.get(&Fingerprint::of(&evidence.resource, &evidence.subject));
         let is_asked = confirm == Confirm::Everything
             || finding::awaits_confirmation(known, pass.policy.hold, now)
-            || known.is_some_and(|known| is_news(known, evidence));
+            || known.is_some_and(|known| finding::is_news(known, evidence));
         let is_asked = is_asked && budget > 0;
         budget -= usize::from(is_asked);
         is_asked
@@ -252,11 +252,6 @@ async fn confirm_all(
         }
     });
     confirmed.buffered(CONFIRMATIONS_AT_ONCE).collect().await
-}
-
-/// Returns whether an open finding, of which the provider itself said what is drift, is seen to differ in another way.
-fn is_news(known: &Finding, evidence: &Evidence) -> bool {
-    known.phase == Phase::Open && known.evidence.proof == Proof::Rehearsed && known.evidence.changes != evidence.changes
 }
 
 async fn judge(pass: &Pass<'_>, evidence: Evidence, confirm: Confirm, now: Timestamp) -> Judged {

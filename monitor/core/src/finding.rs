@@ -248,6 +248,15 @@ impl Proof {
         }
     }
 
+    /// Returns how much it says; of two that say as much, either will do.
+    const fn weight(&self) -> u8 {
+        match self {
+            Self::Listed => 0,
+            Self::Reread | Self::RereadOnly(_) => 1,
+            Self::Rehearsed => 2,
+        }
+    }
+
     /// Returns why there was no better one, for people; empty where nothing better was tried.
     pub fn note(&self) -> &str {
         match self {
@@ -397,6 +406,14 @@ pub fn awaits_confirmation(known: Option<&Finding>, hold: Hold, now: Timestamp) 
     phase == Phase::Pending && sightings >= hold.scans && now.duration_since(first_seen) >= hold.for_
 }
 
+/// Returns whether an open finding is seen to be about more than before, or otherwise than the provider itself said. Only
+/// what is confirmed, and proven as well as what is known, takes its place.
+pub fn is_news(known: &Finding, evidence: &Evidence) -> bool {
+    let before = &known.evidence;
+    known.phase == Phase::Open
+        && (has_grown(before, evidence) || before.proof == Proof::Rehearsed && before.changes != evidence.changes)
+}
+
 /// Advances one finding by one look. Returns nothing where there was nothing and is nothing.
 pub fn advance(
     known: Option<Finding>,
@@ -415,10 +432,19 @@ pub fn advance(
             let finding = appear(*evidence, known.generation + 1, scope, now);
             Some(open_if_held(finding, confirmation, hold, now, Some(Transition::Appeared)))
         }
+        (Some(known), Sighting::Seen(evidence))
+            if is_news(&known, &evidence) && !is_proven(&known, &evidence, confirmation) =>
+        {
+            Some(Step { finding: known, transition: None })
+        }
         (Some(known), Sighting::Seen(evidence)) => Some(see_again(known, *evidence, confirmation, hold, now)),
         (Some(known), Sighting::Clear) => Some(clear(known, now)),
         (Some(known), Sighting::Unknown) => Some(Step { finding: known, transition: None }),
     }
+}
+
+fn is_proven(known: &Finding, evidence: &Evidence, confirmation: Confirmation) -> bool {
+    confirmation == Confirmation::Confirmed && evidence.proof.weight() >= known.evidence.proof.weight()
 }
 
 fn appear(evidence: Evidence, generation: u32, scope: &Scope, now: Timestamp) -> Finding {
@@ -569,6 +595,31 @@ mod tests {
         assert_eq!(play("!!!.!!!").1, 2);
         assert_eq!(play("!!!++").1, 2);
         assert_eq!(play("!!!").1, 1);
+    }
+
+    #[test]
+    fn an_open_finding_grows_only_by_what_is_proven_as_well() {
+        let (hold, now) = (Hold { scans: 1, for_: SignedDuration::ZERO }, Timestamp::UNIX_EPOCH);
+        let see = |known, paths: &[&str], proof, confirmation| {
+            let seen = Sighting::Seen(Box::new(Evidence { proof, ..*evidence(paths) }));
+            advance(known, seen, confirmation, hold, (&scope(), now)).unwrap()
+        };
+        let check = |before: Proof, after: Proof, confirmation, grows: bool| {
+            let open = see(None, &["/A"], before, Confirmation::Confirmed).finding;
+            let step = see(Some(open.clone()), &["/A", "/B"], after, confirmation);
+            assert_eq!(step.transition, grows.then_some(Transition::Grew));
+            assert_eq!(step.finding == open, !grows);
+        };
+        let refused = || Proof::RereadOnly("refused".to_owned());
+        check(Proof::Rehearsed, Proof::Rehearsed, Confirmation::Confirmed, true);
+        check(Proof::Rehearsed, refused(), Confirmation::Confirmed, false);
+        check(Proof::Rehearsed, Proof::Listed, Confirmation::Unconfirmed, false);
+        check(refused(), Proof::Reread, Confirmation::Confirmed, true);
+        check(Proof::Reread, Proof::Listed, Confirmation::Unconfirmed, false);
+        // What the provider itself said was wrong is not mended because a listing no longer shows it.
+        let open = see(None, &["/A"], Proof::Rehearsed, Confirmation::Confirmed).finding;
+        let step = see(Some(open.clone()), &["/B"], refused(), Confirmation::Confirmed);
+        assert_eq!(step, Step { finding: open, transition: None });
     }
 
     #[test]

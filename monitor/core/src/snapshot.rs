@@ -57,7 +57,7 @@ const WITHOUT_SCHEMA: &str = "; compared without the provider's own schema of th
 const DESIRED_STATE: &str = "(desired state)";
 
 impl Snapshot {
-    /// Keeps in mind what an exact look left of a suspicion: while the resource reads as it does, the rest of it is not
+    /// Keeps in mind what an exact look left of a suspicion: while it is judged on the same basis, the rest of it is not
     /// suspected again.
     pub fn acquit(&mut self, acquittal: &Acquittal) {
         let Acquittal { resource, suspected, kept } = acquittal;
@@ -66,6 +66,7 @@ impl Snapshot {
         if let Some(assessment) = seen.assessment.as_deref_mut()
             && assessment.comparison.changes == *suspected
         {
+            assessment.acquitted.extend(acquittal.acquitted());
             assessment.comparison.changes.clone_from(kept);
         }
         seen.assessment = seen.assessment.take().filter(|assessment| !assessment.is_silent());
@@ -105,6 +106,18 @@ pub struct Acquittal {
     pub kept: Vec<Change>,
 }
 
+impl Acquittal {
+    /// Returns the suspected differences that are none. Where the exact look saw others than were suspected, nobody can
+    /// say which of the suspected ones they are.
+    fn acquitted(&self) -> Vec<Change> {
+        let Self { suspected, kept, .. } = self;
+        if !kept.iter().all(|change| suspected.contains(change)) {
+            return Vec::new();
+        }
+        suspected.iter().filter(|change| !kept.contains(change)).cloned().collect()
+    }
+}
+
 /// What was found out about one resource, where there is anything to say.
 #[derive(Debug, Clone, PartialEq)]
 struct Assessment {
@@ -113,6 +126,8 @@ struct Assessment {
     comparison: Comparison,
     verdicts: Vec<Judged>,
     hidden: Vec<Hidden>,
+    /// Suspected differences that an exact look found to be none.
+    acquitted: Vec<Change>,
 }
 
 /// A rule, how bad it is to break it, and what it says.
@@ -125,6 +140,13 @@ impl Assessment {
             && self.comparison.unknown.is_empty()
             && self.verdicts.is_empty()
             && self.hidden.is_empty()
+            && self.acquitted.is_empty()
+    }
+
+    /// Takes out of what was found what was acquitted before; what is not suspected any more is forgotten.
+    fn acquit_again(&mut self, acquitted: &[Change]) {
+        let again = |change: &mut Change| acquitted.contains(change);
+        self.acquitted.extend(self.comparison.changes.extract_if(.., again));
     }
 }
 
@@ -193,7 +215,10 @@ impl Lens<'_> {
         });
         let (comparison, hidden) = judged.unwrap_or_default();
         let labels = merged(resource.labels, desired);
-        Ok(Shown { declared, assessment: Assessment { labels, is_unmanaged, comparison, verdicts, hidden } })
+        Ok(Shown {
+            declared,
+            assessment: Assessment { labels, is_unmanaged, comparison, verdicts, hidden, acquitted: Vec::new() },
+        })
     }
 
     fn find(&self, kind: &Kind, name: &str, others: &[String]) -> Option<usize> {
@@ -645,11 +670,14 @@ fn take_one(
         }
         return progress.claim(kind, declared, item.name);
     }
-    let shown = lens.show(kind, &progress.schema, item).map_err(|error| Gap {
+    let mut shown = lens.show(kind, &progress.schema, item).map_err(|error| Gap {
         kind: Some(kind.clone()),
         reason: GapReason::Malformed,
         detail: format!("{error}: {}", error.source),
     })?;
+    if let Some(before) = shelf.resources.get(item.name).and_then(|seen| seen.assessment.as_deref()) {
+        shown.assessment.acquit_again(&before.acquitted);
+    }
     let assessment = Some(shown.assessment).filter(|a| !a.is_silent()).map(Box::new);
     let declared = shown.declared.and_then(|at| u32::try_from(at).ok()).unwrap_or(UNDECLARED);
     let before = shelf.resources.insert(item.name.into(), Seen { observed, look, declared, assessment });
@@ -950,6 +978,39 @@ mod tests {
         assert_eq!(words(&look(&mut snapshot, &items, &End::Complete)), "");
         let items = [("a", r#"{"V":3}"#), ("b", r#"{"V":1}"#)];
         assert_eq!(words(&look(&mut snapshot, &items, &End::Complete)), "a:changed");
+    }
+
+    #[test]
+    fn an_acquittal_outlasts_a_write_to_the_rest_of_the_resource() {
+        let declared = bucket("a", json!({"V": 1, "W": 1}));
+        let expected = Expected::new(vec![declared], Some(Unmanaged::DeclaredKinds));
+        let mut snapshot = Snapshot::default();
+        let mut paths = |text: &str, acquitted: &[&str]| {
+            let sights = look_for(&expected, &mut snapshot, &[("a", text)], &End::Complete);
+            let suspected = sights.evidence.first().map(|evidence| evidence.changes.clone()).unwrap_or_default();
+            let is_kept = |change: &&Change| !acquitted.contains(&&*change.path);
+            let kept = suspected.iter().filter(is_kept).cloned().collect();
+            let paths = suspected.iter().map(|change| change.path.clone()).collect::<Vec<_>>().join(" ");
+            snapshot.acquit(&Acquittal { resource: scope().id(&Kind::from(KIND), "a"), suspected, kept });
+            paths
+        };
+        assert_eq!(paths(r#"{"V":2,"W":2,"Status":1}"#, &["/W"]), "/V /W");
+        assert_eq!(paths(r#"{"V":2,"W":2,"Status":2}"#, &[]), "/V");
+        assert_eq!(paths(r#"{"V":1,"W":2,"Status":3}"#, &[]), "");
+        assert_eq!(paths(r#"{"V":1,"W":3,"Status":3}"#, &[]), "/W");
+        // Another value was another suspicion; the first one must be acquitted anew.
+        assert_eq!(paths(r#"{"V":1,"W":2,"Status":4}"#, &[]), "/W");
+    }
+
+    #[test]
+    fn where_an_exact_look_sees_other_differences_the_next_text_is_suspected_anew() {
+        let mut snapshot = Snapshot::default();
+        let first = look(&mut snapshot, &[("a", r#"{"V":2}"#), ("b", r#"{"V":1}"#)], &End::Complete);
+        let suspected = first.evidence[0].changes.clone();
+        let kept = vec![Change { path: "/Other".to_owned(), ..suspected[0].clone() }];
+        snapshot.acquit(&Acquittal { resource: scope().id(&Kind::from(KIND), "a"), suspected, kept });
+        let items = [("a", r#"{"V":2,"Status":2}"#), ("b", r#"{"V":1}"#)];
+        assert_eq!(look(&mut snapshot, &items, &End::Complete).evidence[0].changes[0].path, "/V");
     }
 
     /// Says what would be of a bucket that Git wants to have `V` and `W`; returns the paths that outlast it.

@@ -268,7 +268,11 @@ impl ExpectedKind {
         let mut hasher = blake3::Hasher::new();
         for (at, item) in self.items.iter().enumerate() {
             let name = item.name.as_deref().unwrap_or_default();
-            hasher.update(name.as_bytes()).update(&[0]).update(item.attributes.to_string().as_bytes()).update(&[0]);
+            let Desired { attributes, labels, origin, .. } = item;
+            // Labels and source decide which rules, routes and terms it falls under. Debug keeps pairs apart.
+            for part in [name, &attributes.to_string(), &format!("{labels:?}"), &origin.source] {
+                hasher.update(part.as_bytes()).update(&[0]);
+            }
             if let Some(short) = short_name(item.provider, name) {
                 self.by_name.entry(short.into()).or_insert(at);
             }

@@ -842,7 +842,8 @@ fn overlaps(a: &str, b: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::expected::{Overlooked, Unmanaged};
+    use crate::compare::{Order, Watch};
+    use crate::expected::{Overlooked, Terms, Unmanaged};
     use crate::resource::{Origin, Provider};
     use crate::rule::RuleSource;
     use serde_json::json;
@@ -949,6 +950,29 @@ mod tests {
         check(&Schemas::default(), "a:changed");
         check(&schemas(1), "");
         check(&schemas(2), "a:changed");
+    }
+
+    #[test]
+    fn what_is_unchanged_is_compared_anew_under_other_labels_or_another_source() {
+        let expected = |team: &str, source: &str| {
+            let labels = [("team".to_owned(), team.to_owned())].into();
+            let origin = Origin { source: source.into(), ..Origin::default() };
+            let declared = Desired { labels, origin, ..bucket("a", json!({"V": 1})) };
+            let strict = vec![Order { kind: "*".to_owned(), pointer: String::new(), watch: Watch::Strict }];
+            let terms = [("lax".into(), Terms::default()), ("strict".into(), Terms { strict, ..Terms::default() })];
+            let expected = Expected::new(vec![declared], Some(Unmanaged::DeclaredKinds));
+            expected.under(terms.into(), jiff::Timestamp::UNIX_EPOCH)
+        };
+        let mut snapshot = Snapshot::default();
+        let mut check = |team: &str, source: &str, want: &str| {
+            let sights = look_for(&expected(team, source), &mut snapshot, &[("a", r#"{"V":2,"W":1}"#)], &End::Complete);
+            let evidence = &sights.evidence[0];
+            let paths: Vec<&str> = evidence.changes.iter().map(|change| &*change.path).collect();
+            assert_eq!(format!("{} {}", evidence.labels["team"], paths.join(" ")), want);
+        };
+        check("blue", "lax", "blue /V");
+        check("red", "lax", "red /V");
+        check("red", "strict", "red /V /W");
     }
 
     #[test]

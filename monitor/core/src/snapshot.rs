@@ -321,7 +321,7 @@ impl Lens<'_> {
         // What nobody declared is not taken away by a write, and counts where it counts.
         let is_judged = |change: &Change| change.op != ChangeOp::Added;
         changes.retain(|change| !(is_judged(change) && kept.iter().any(|kept| is_same(kept, change))));
-        Ok(with_changes(Evidence { proof: Proof::Rehearsed, ..evidence }, changes))
+        Ok(self.with_changes(Evidence { proof: Proof::Rehearsed, ..evidence }, changes))
     }
 
     /// Returns what is left of an evidence when the resource was read in the form in which it is declared.
@@ -329,7 +329,7 @@ impl Lens<'_> {
         let id = &evidence.resource;
         let Some(desired) = self.expected.find(id) else { return Ok(Some(evidence)) };
         let changes = self.drift(desired, id, before)?;
-        Ok(with_changes(evidence, changes))
+        Ok(self.with_changes(evidence, changes))
     }
 
     /// Returns the patch that makes good what an evidence says of the resource of that text.
@@ -377,8 +377,7 @@ impl Lens<'_> {
         }
         if !seen.comparison.changes.is_empty() {
             let changes = seen.comparison.changes.clone();
-            let caveat = if self.schemas.lacks(&id.kind) { WITHOUT_SCHEMA } else { "" };
-            let message = changed_message(id, &changes) + caveat;
+            let message = self.changed_message(id, &changes);
             into.push(Evidence { changes, ..drift(DriftKind::Changed, message) });
         }
         for (rule, severity, verdict) in &seen.verdicts {
@@ -387,6 +386,19 @@ impl Lens<'_> {
                 into.push(evidence(subject, *severity, message.clone(), Cause::Unknown));
             }
         }
+    }
+
+    fn with_changes(&self, evidence: Evidence, changes: Vec<Change>) -> Option<Evidence> {
+        let message = self.changed_message(&evidence.resource, &changes);
+        (!changes.is_empty()).then_some(Evidence { message, changes, ..evidence })
+    }
+
+    fn changed_message(&self, id: &ResourceId, changes: &[Change]) -> String {
+        let paths: Vec<&str> = changes.iter().take(3).map(|change| change.path.as_str()).collect();
+        let more = changes.len().saturating_sub(paths.len());
+        let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let caveat = if self.schemas.lacks(&id.kind) { WITHOUT_SCHEMA } else { "" };
+        format!("{} {} differs from Git in {}{tail}{caveat}", id.kind, id.name, paths.join(", "))
     }
 }
 
@@ -398,18 +410,6 @@ fn parsed(id: &ResourceId, text: &str) -> Result<Value, MalformedItem> {
 /// Returns whether two comparisons saw the same at the same place.
 fn is_same(one: &Change, other: &Change) -> bool {
     (&one.path, one.op, &one.observed) == (&other.path, other.op, &other.observed)
-}
-
-fn with_changes(evidence: Evidence, changes: Vec<Change>) -> Option<Evidence> {
-    let message = changed_message(&evidence.resource, &changes);
-    (!changes.is_empty()).then_some(Evidence { message, changes, ..evidence })
-}
-
-fn changed_message(id: &ResourceId, changes: &[Change]) -> String {
-    let paths: Vec<&str> = changes.iter().take(3).map(|change| change.path.as_str()).collect();
-    let more = changes.len().saturating_sub(paths.len());
-    let tail = if more > 0 { format!(" and {more} more") } else { String::new() };
-    format!("{} {} differs from Git in {}{tail}", id.kind, id.name, paths.join(", "))
 }
 
 /// Returns the cloud's labels with Git's over them.
@@ -1058,6 +1058,16 @@ mod tests {
         // Another value than before and than declared: the write would change something.
         assert_eq!(outlasting(&before, &json!({"V": 3, "W": 2})).as_deref(), Some("/V"));
         assert_eq!(outlasting(&json!({"V": 1, "W": 1}), &json!({"V": 1, "W": 1})), None);
+    }
+
+    #[test]
+    fn what_outlasts_a_write_still_says_that_its_schema_is_lacking() {
+        let (expected, lacking) = (expected(), Schemas::new(BTreeMap::new(), [KIND.into()].into()));
+        let (scope, rules, mask) = (scope(), RuleSet::default(), MaskKey::new([0; 32]));
+        let lens = Lens { scope: &scope, expected: &expected, rules: &rules, schemas: &lacking, mask: &mask };
+        let sights = look(&mut Snapshot::default(), &[("a", r#"{"V":2}"#), ("b", r#"{"V":1}"#)], &End::Complete);
+        let left = lens.outlast(sights.evidence[0].clone(), r#"{"V":2}"#, r#"{"V":1}"#).unwrap().unwrap();
+        assert!(left.message.ends_with(WITHOUT_SCHEMA), "{}", left.message);
     }
 
     #[test]

@@ -94,6 +94,7 @@ fn filter(asked: Asked) -> Result<Filter, ApiError> {
         type_,
         severity: severity.map(|word| known("severity", &word, Severity::parse(&word))).transpose()?,
         priority: within("priority", priority, 1..=5)?,
+        among: Vec::new(),
         after: cursor.map(|text| known("cursor", &text, Fingerprint::parse(&text))).transpose()?,
         limit: within("limit", limit.or(Some(LIMIT)), 1..=LARGEST_LIMIT)?,
     })

@@ -582,6 +582,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_over_is_not_told_as_firing_however_it_waited() {
+        let mut world = World::new(vec![], None).await;
+        world.see("a").await;
+        world.pass(1).await;
+        world.see("b").await;
+        world.pass(1).await;
+        // Its row waits for the interval. The receiver is looked at when nothing of the group is open any more, and
+        // before that is to be told.
+        world.scan(["a", "b"].map(|name| resolved(finding(name)).finding).into(), vec![]).await;
+        world.outbox.configure(receivers(&world.oncall), Hooks::default());
+        world.pass(1).await;
+        world.see("-a -b").await;
+        assert_eq!(world.pass(10).await, [(3, vec!["resolved", "resolved"])]);
+        // The first word of a group that is forgotten, with nothing to follow.
+        world.scan(vec![], vec![tell("late", firing(finding("b")))]).await;
+        assert_eq!(world.pass(1).await, [(1, vec!["resolved"])]);
+    }
+
+    #[tokio::test]
     async fn neither_restart_nor_reload_breaks_a_group_up() {
         let mut world = World::new(vec![], None).await;
         world.see("a").await;

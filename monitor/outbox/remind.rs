@@ -34,13 +34,15 @@ impl Outbox {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let is_early = self.looked.lock().get(name).is_some_and(|next| now < *next);
-        let Some(every) = shortest_interval(root, name).filter(|_| !is_early && !self.is_held(name, now)) else {
-            return Ok(());
-        };
-        self.looked.lock().insert(Arc::clone(name), now + every);
+        let intervals = intervals(root, name);
+        let shortest = intervals.iter().min().filter(|_| !is_early && !self.is_held(name, now));
+        let Some((every, longest)) = shortest.zip(intervals.iter().max()) else { return Ok(()) };
+        self.looked.lock().insert(Arc::clone(name), now + *every);
         let told_at = self.store.groups(name).await?;
         let open = self.open_groups(name, (root, &told_at), now).await?;
-        for group in told_at.keys().filter(|group| !open.contains_key(*group)) {
+        // News of what is over may still wait for its interval.
+        let is_over = |(group, at): &(&String, &Timestamp)| !open.contains_key(*group) && **at + *longest <= now;
+        for (group, _) in told_at.iter().filter(is_over) {
             self.store.forget_group(self.epoch, name, group).await?;
         }
         for (group, notices) in open.into_iter().filter(|(_, notices)| !notices.is_empty()) {
@@ -100,10 +102,10 @@ fn is_due(route: &Route, (finding, told_at): (&Finding, Option<&Timestamp>), now
     group::next(Group { told_at, ready_at: None }, route.spacing).is_some_and(|due| due <= now)
 }
 
-/// Returns how often a receiver is looked at: the shortest `group_interval` of the routes that lead to it.
-fn shortest_interval(route: &Route, receiver: &str) -> Option<SignedDuration> {
+/// Returns the `group_interval` of each route that leads to a receiver. It is looked at as often as the shortest one says.
+fn intervals(route: &Route, receiver: &str) -> Vec<SignedDuration> {
     let own = (*route.receiver == *receiver).then_some(route.spacing.interval);
-    route.routes.iter().filter_map(|route| shortest_interval(route, receiver)).chain(own).min()
+    route.routes.iter().flat_map(|route| intervals(route, receiver)).chain(own).collect()
 }
 
 /// Returns the key of a repetition: the same until it arrived.

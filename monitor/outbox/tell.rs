@@ -23,6 +23,8 @@ use crate::telemetry::{chain, emit};
 const LIMIT: u32 = 500;
 /// Findings that are told again in one go.
 const PAGE: u32 = 500;
+/// Findings that are looked up in one go.
+const AT_ONCE: usize = 500;
 const FIRST_WAIT: SignedDuration = SignedDuration::from_secs(5);
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(10);
 
@@ -90,76 +92,72 @@ impl Outbox {
         let groups = if letters.is_empty() { BTreeMap::new() } else { self.store.groups(name).await? };
         let mut letters = letters.into_iter();
         while !self.is_held(name, now) {
-            let Some(letter) = letters.next() else { break };
+            let Some(mut letter) = letters.next() else { break };
             let due = letter.due(route.and_then(|route| spacing(route, name, &letter)), groups.get(&letter.group));
             if due > now {
                 tolerated(self.store.postpone(self.epoch, &letter.rows, due).await)?;
                 continue;
             }
-            let batch = self.batch(name, &letter, (due, now)).await?;
+            let batch = self.batch(name, &mut letter, now).await?;
             let result = send(notifier, &batch).await;
-            self.conclude_letter(name, &letter, result, now).await?;
+            self.conclude_letter(&batch, &letter, result).await?;
         }
         Ok(letters.collect())
     }
 
-    /// Returns what to tell. Where it had to wait, what is over meanwhile is told as over: the news of its end may have been
-    /// told.
-    async fn batch(
-        &self,
-        name: &Arc<str>,
-        letter: &Letter,
-        (due, now): (Timestamp, Timestamp),
-    ) -> Result<Batch, StoreError> {
-        let mut notices: Vec<Notice> = letter.notices.values().cloned().collect();
-        if letter.attempts > 0 || due > letter.ready_at {
-            for notice in notices.iter_mut().filter(|notice| notice.status == Status::Firing) {
-                let known = self.store.finding(notice.finding.fingerprint).await?;
-                if let Some(finding) = known.filter(|finding| finding.phase == Phase::Resolved) {
-                    *notice = Notice { status: Status::Resolved, finding };
-                }
-            }
+    /// Returns what to tell, taken out of the letter. What is over meanwhile is told as over: the news of its end may have
+    /// been told. That holds for what is seen again and is not open yet, too.
+    async fn batch(&self, name: &Arc<str>, letter: &mut Letter, now: Timestamp) -> Result<Batch, StoreError> {
+        let mut notices = std::mem::take(&mut letter.notices);
+        let firing = notices.values().filter(|notice| notice.status == Status::Firing);
+        let firing: Vec<Fingerprint> = firing.map(|notice| notice.finding.fingerprint).collect();
+        for among in firing.chunks(AT_ONCE) {
+            let phases = vec![Phase::Pending, Phase::Resolved];
+            let over = self.store.findings(&Filter { phases, among: among.to_vec(), ..Filter::default() }).await?;
+            let ended = |finding: Finding| (finding.fingerprint, Notice { status: Status::Resolved, finding });
+            notices.extend(over.into_iter().map(ended));
         }
+        let notices = notices.into_values().collect();
         Ok(Batch { receiver: Arc::clone(name), group: letter.group.clone(), dedup: letter.dedup(), now, notices })
     }
 
     async fn conclude_letter(
         &self,
-        name: &Arc<str>,
+        batch: &Batch,
         letter: &Letter,
         result: Result<(), NotifyError>,
-        now: Timestamp,
     ) -> Result<(), StoreError> {
+        let Batch { receiver, group, now, notices, .. } = batch;
         let error = match &result {
             Ok(()) => {
-                let told = Told { ids: &letter.rows, receiver: name, group: &letter.group, at: now };
+                let told = Told { ids: &letter.rows, receiver, group, at: *now };
                 tolerated(self.store.told(self.epoch, told).await)?;
-                ended(name, "sent", letter.notices.len(), None);
+                ended(receiver, "sent", notices.len(), None);
                 return Ok(());
             }
             Err(error) => chain(error),
         };
         match result {
             Err(NotifyError::Retry { after, .. }) if now.duration_since(letter.since) < self.config.give_up_after => {
-                let until = now + letter.wait().max(after.unwrap_or_default());
-                self.held.lock().insert(Arc::clone(name), until);
+                let until = *now + letter.wait().max(after.unwrap_or_default());
+                self.held.lock().insert(Arc::clone(receiver), until);
                 tolerated(self.store.retry(self.epoch, &letter.rows, until, &error).await)?;
-                ended(name, "retried", letter.notices.len(), Some(&error));
+                ended(receiver, "retried", notices.len(), Some(&error));
                 Ok(())
             }
-            _ => self.bury(name, letter, &error).await,
+            _ => self.bury(receiver, (&letter.rows, notices.len()), &error).await,
         }
     }
 
-    async fn bury(&self, name: &str, letter: &Letter, error: &str) -> Result<(), StoreError> {
-        tolerated(self.store.bury(self.epoch, &letter.rows, error).await)?;
-        ended(name, "buried", letter.notices.len(), Some(error));
+    async fn bury(&self, name: &str, (rows, notices): (&[i64], usize), error: &str) -> Result<(), StoreError> {
+        tolerated(self.store.bury(self.epoch, rows, error).await)?;
+        ended(name, "buried", notices, Some(error));
         Ok(())
     }
 
     async fn bury_all(&self, name: &str, letters: &[Letter]) -> Result<(), StoreError> {
-        for letter in letters {
-            self.bury(name, letter, "the receiver is not configured any more").await?;
+        for Letter { rows, notices, .. } in letters {
+            self.bury(name, (rows, notices.len()), "the receiver is not configured any more").await?;
         }
         Ok(())
     }

@@ -303,6 +303,7 @@ pub(super) async fn findings_are_filtered_and_paged(place: Place) {
     }
     assert_eq!(paged.len(), 20);
     assert!(paged.is_sorted());
+    assert_eq!(count(Filter { among: paged[3..5].to_vec(), ..all() }).await, 2);
 }
 
 pub(super) async fn the_outbox_keeps_until_sent(place: Place) {

@@ -144,6 +144,8 @@ pub struct Filter {
     pub severity: Option<Severity>,
     /// Only of that priority.
     pub priority: Option<u8>,
+    /// Only among these; among all if empty.
+    pub among: Vec<Fingerprint>,
     /// Only those after that fingerprint; findings are sorted by it.
     pub after: Option<Fingerprint>,
     /// At most that many.

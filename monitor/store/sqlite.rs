@@ -515,7 +515,7 @@ async fn save_actions(tx: &mut SqliteConnection, record: &ScanRecord) -> Result<
 // ---- asking
 
 fn findings_query(filter: &Filter) -> QueryBuilder<Db> {
-    let Filter { scope, phases, cloud, type_, severity, priority, after, limit } = filter;
+    let Filter { scope, phases, cloud, type_, severity, priority, among, after, limit } = filter;
     let mut query = QueryBuilder::new(FINDINGS);
     if let Some(scope) = scope {
         query.push(" AND scope = ").push_bind(scope_key(scope));
@@ -543,6 +543,13 @@ fn findings_query(filter: &Filter) -> QueryBuilder<Db> {
     }
     if let Some(priority) = priority {
         query.push(" AND priority = ").push_bind(i64::from(*priority));
+    }
+    if !among.is_empty() {
+        let mut list = query.push(" AND fingerprint IN (").separated(", ");
+        for fingerprint in among {
+            list.push_bind(fingerprint.to_string());
+        }
+        query.push(")");
     }
     if let Some(after) = after {
         query.push(" AND fingerprint > ").push_bind(after.to_string());

@@ -206,7 +206,7 @@ mod tests {
     use crate::notify::{Batch, Notifier, NotifyError};
     use crate::outbound::samples::{at, finding, firing, resolved};
     use crate::remediate::{self, Answer, Approval, Reading, Switch};
-    use crate::store::{self, Intent, IntentFilter, IntentState, NewIntent, ScanRecord};
+    use crate::store::{self, Intent, IntentFilter, IntentState, NewIntent, OutboxKind, ScanRecord};
 
     const BEGIN: &str = "2026-01-02T00:00:00Z";
 
@@ -480,6 +480,21 @@ mod tests {
         // The retry says what is true now.
         assert_eq!(told[1], ("1".to_owned(), vec!["resolved"]));
         assert_eq!(told[2], ("2".to_owned(), vec!["resolved"]));
+    }
+
+    #[tokio::test]
+    async fn what_waits_behind_a_failure_is_not_read_again_and_has_not_failed() {
+        let mut world = World::new(vec![busy_for(600)], None).await;
+        world.scan(vec![], vec![tell("1", firing(finding("a")))]).await;
+        world.tell_after(0).await;
+        world.scan(vec![], vec![tell("2", firing(finding("b")))]).await;
+        world.tell_after(1).await;
+        let now = *world.others.now.lock();
+        let due = async |now| world.store.due(OutboxKind::Notify, now, 9).await.unwrap();
+        assert_eq!(due(now).await, []);
+        let attempts: Vec<u32> =
+            due(now + SignedDuration::from_mins(10)).await.iter().map(|row| row.attempts).collect();
+        assert_eq!(attempts, [1, 0]);
     }
 
     #[tokio::test]

@@ -52,7 +52,7 @@ impl Outbox {
         let names: BTreeSet<Arc<str>> = receivers.by_name.keys().chain(letters.keys()).cloned().collect();
         let told = names.into_iter().map(|name| {
             let letters = letters.remove(&name).unwrap_or_default();
-            self.tell_receiver(name, &receivers, letters, (is_full, now))
+            self.tell_receiver(name, &receivers, letters, now)
         });
         try_join_all(told).await?;
         self.count().await
@@ -63,15 +63,12 @@ impl Outbox {
         name: Arc<str>,
         receivers: &Receivers,
         letters: Vec<Letter>,
-        (is_full, now): (bool, Timestamp),
+        now: Timestamp,
     ) -> Result<(), StoreError> {
         let Some(notifier) = receivers.by_name.get(&name) else { return self.bury_all(&name, &letters).await };
         let route = receivers.route.as_ref();
         let left = self.tell_one((&name, &**notifier), route, letters, now).await?;
-        // Rows of a receiver that is down must not stand before those of all others.
-        if is_full {
-            self.put_off(&name, &left).await?;
-        }
+        self.put_off(&name, &left).await?;
         match (route, notifier.refresh_every()) {
             (Some(route), Some(every)) => self.refresh((&name, &**notifier), (route, every), now).await,
             (Some(route), None) => self.remind((&name, &**notifier), route, now).await,
@@ -162,10 +159,15 @@ impl Outbox {
         Ok(())
     }
 
-    async fn put_off(&self, name: &str, letters: &[Letter]) -> Result<(), StoreError> {
-        let Some(until) = self.held.lock().get(name).copied() else { return Ok(()) };
-        let rows: Vec<i64> = letters.iter().flat_map(|letter| &letter.rows).copied().collect();
-        tolerated(self.store.retry(self.epoch, &rows, until, "waits behind an earlier notification").await)
+    /// Puts off what is left behind a failure: it must neither be read again and again, nor stand before what is for
+    /// others. Waiting is no failure.
+    async fn put_off(&self, name: &str, left: &[Letter]) -> Result<(), StoreError> {
+        let rows: Vec<i64> = left.iter().flat_map(|letter| &letter.rows).copied().collect();
+        let until = self.held.lock().get(name).copied();
+        match until.filter(|_| !rows.is_empty()) {
+            Some(until) => tolerated(self.store.postpone(self.epoch, &rows, until).await),
+            None => Ok(()),
+        }
     }
 
     /// Tells everything that is open to a receiver that forgets. Its failures are not kept: the next round says it all.

@@ -180,6 +180,7 @@ impl Config {
             return Err(ConfigError::new("invalid route: the outermost one names no receiver".to_owned()));
         };
         let above = Route {
+            place: String::new(),
             matchers: Vec::new(),
             receiver: receiver.into(),
             group_by: Vec::new(),
@@ -196,6 +197,7 @@ impl Config {
 
     fn route(&self, config: &RouteConfig, above: &Route) -> Result<Route, ConfigError> {
         let mut route = Route {
+            place: format!("{}{{{}}}", above.place, config.match_.join(",")),
             matchers: config
                 .match_
                 .iter()
@@ -383,6 +385,24 @@ mod tests {
         };
         let expected = [("oncall", "kind", spacing(1)), ("chat", "cloud", spacing(4))];
         assert_eq!(taken, expected.map(|(receiver, by, spacing)| (receiver.to_owned(), by.to_owned(), spacing)));
+    }
+
+    /// Returns the groups in which one finding is told under the `routes` below one that leads to the same receiver.
+    fn groups(routes: &Value) -> Vec<String> {
+        let route = json!({"receiver": "oncall", "group_by": ["kind"], "routes": routes});
+        let route = build(json!({"receivers": [oncall()], "route": route})).unwrap().route.unwrap();
+        let finding = samples::finding("logs");
+        routes_of(&route, &finding).iter().map(|route| route.group_of(&finding)).collect()
+    }
+
+    #[test]
+    fn routes_to_one_receiver_share_no_group_and_one_that_is_added_moves_none() {
+        let drift = json!({"match": ["type=drift"], "continue": true});
+        let all = json!({"match": ["name=~.*"]});
+        let before = groups(&json!([drift, all]));
+        assert_eq!(before.len(), 2);
+        assert_ne!(before[0], before[1]);
+        assert_eq!(groups(&json!([{"match": ["cloud=other"]}, drift, all])), before);
     }
 
     #[test]

@@ -392,6 +392,7 @@ mod tests {
 
     fn root() -> Route {
         Route {
+            place: String::new(),
             matchers: Vec::new(),
             receiver: "oncall".into(),
             group_by: vec!["kind".to_owned()],

@@ -11,6 +11,9 @@ use crate::matcher::{self, Matcher};
 /// Which findings go to which receiver, in Alertmanager's form.
 #[derive(Debug, Clone)]
 pub struct Route {
+    /// Where it stands: what is to match from the outermost route down to it, and not how many stand before it, so that
+    /// another one beside it does not make its groups new ones.
+    pub place: String,
     /// All must match.
     pub matchers: Vec<Matcher>,
     /// Name of the receiver.
@@ -28,11 +31,9 @@ pub struct Route {
 impl Route {
     /// Returns the identity of the group that a finding is told in.
     pub fn group_of(&self, finding: &Finding) -> String {
-        self.group_by
-            .iter()
-            .map(|key| format!("{key}={:?}", matcher::field(finding, key)))
-            .collect::<Vec<_>>()
-            .join(",")
+        let value = |key: &String| format!("{key}={:?}", matcher::field(finding, key));
+        let values: Vec<String> = self.group_by.iter().map(value).collect();
+        format!("{}:{}", self.place, values.join(","))
     }
 }
 

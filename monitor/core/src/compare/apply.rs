@@ -91,9 +91,19 @@ fn take(mended: &mut Value, steps: &[String]) {
         let Some(next) = next else { return };
         at = next;
     }
-    unlist(at);
-    if let Value::Object(map) = at {
-        map.remove(last);
+    let index = last.parse::<usize>().ok();
+    if index.is_none() {
+        unlist(at);
+    }
+    match at {
+        Value::Object(map) => drop(map.remove(last)),
+        // Its place stays until all are taken out, so that the others keep their numbers.
+        Value::Array(items) => {
+            if let Some(item) = index.and_then(|index| items.get_mut(index)) {
+                *item = Value::Null;
+            }
+        }
+        _ => {}
     }
 }
 

@@ -3,10 +3,13 @@
 //! By a key that every item has, by meaning the same, or by position where order means something. Says nothing about
 //! what an item is.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use super::explain::DEFAULT;
-use super::walk::{Place, Step, Walk, holds_unresolved};
+use super::pairs::{Lists, Partners};
+use super::walk::{Place, Step, Walk};
 use super::{ChangeOp, Class, Flavor, kubernetes, strict, undeclared};
 use crate::schema::mark;
 
@@ -92,8 +95,6 @@ pub(super) const KEYS: [&str; 30] = [
 /// Keys that tell items apart without being their names.
 const SHARED_KEYS: [&str; 8] = ["StatusCode", "Region", "RegionName", "Type", "Priority", "Path", "Alias", "Sid"];
 
-type Lists<'a> = (&'a [Value], &'a [Value]);
-
 /// Compares two lists.
 pub(super) fn compare<'a>(
     walk: &mut Walk<'a>,
@@ -142,22 +143,8 @@ fn in_order<'a>(walk: &mut Walk<'a>, both: (&'a Value, &'a Value), (desired, obs
 
 fn matched<'a>(walk: &mut Walk<'a>, both: (&'a Value, &'a Value), (desired, observed): Lists<'a>, at: Place) {
     let place = walk.item(at);
-    let mut free = vec![true; observed.len()];
     let keys = keys_of(walk, (walk.name(), (desired, observed)), at);
-    let mut pairs: Vec<Option<usize>> = vec![None; desired.len()];
-    for pass in [Pass::Exact, Pass::Known, Pass::Any] {
-        for (index, item) in desired.iter().enumerate().filter(|(_, item)| pass == Pass::Any || !holds_unresolved(item))
-        {
-            let Some(slot) = pairs.get_mut(index).filter(|slot| slot.is_none()) else { continue };
-            *slot = find(walk, (item, index), (observed, &free), (&keys, pass), place);
-            if let Some(found) = *slot {
-                take(&mut free, found);
-            }
-        }
-    }
-    if keys.is_empty() && pairs.contains(&None) && free.contains(&true) {
-        rearrange(walk, (desired, observed), (&mut pairs, &mut free), place);
-    }
+    let Partners { pairs, free, .. } = Partners::of(walk, (desired, observed), &keys, place);
     if walk.folds.is_some() && pairs.iter().enumerate().any(|(index, pair)| pair.is_some_and(|found| found != index)) {
         walk.fold(order_fold((at, &keys)), both, at);
     }
@@ -167,6 +154,8 @@ fn matched<'a>(walk: &mut Walk<'a>, both: (&'a Value, &'a Value), (desired, obse
     let mut lost = Vec::new();
     for (index, (item, pair)) in desired.iter().zip(&pairs).enumerate() {
         match pair.and_then(|found| observed.get(found)) {
+            // Items without keys are partners because they were found to mean the same.
+            Some(_) if walk.probes() && keys.is_empty() => {}
             Some(other) => walk.below(Step::Item(index), |walk| walk.value(item, other, place)),
             None => lost.push(index),
         }
@@ -177,49 +166,11 @@ fn matched<'a>(walk: &mut Walk<'a>, both: (&'a Value, &'a Value), (desired, obse
     leftover(walk, both, (lost, left), (at, &keys));
 }
 
-/// Finds partners for the items that got none because others took them first: an item that declares little fits many,
-/// and must not depend on the order in which it is asked.
-fn rearrange<'a>(
-    walk: &mut Walk<'a>,
-    lists: Lists<'a>,
-    (pairs, free): (&mut Vec<Option<usize>>, &mut [bool]),
-    place: Place,
-) {
-    // Beyond this the list has changed so much that one more pair says nothing.
-    if lists.0.len() * lists.1.len() > 10_000 {
-        return;
-    }
-    for index in 0..pairs.len() {
-        if pairs.get(index) == Some(&None) {
-            let mut seen = vec![false; lists.1.len()];
-            give_way(walk, index, lists, (pairs, free, &mut seen), place);
-        }
-    }
-}
-
-/// Pairs an item, letting the one that it displaces look for another. Returns whether that went well.
-fn give_way<'a>(
-    walk: &mut Walk<'a>,
-    index: usize,
-    lists: Lists<'a>,
-    (pairs, free, seen): (&mut Vec<Option<usize>>, &mut [bool], &mut [bool]),
-    place: Place,
-) -> bool {
-    for (other, found) in lists.1.iter().enumerate() {
-        let owner = pairs.iter().position(|pair| *pair == Some(other));
-        let can_be_had = owner.is_some() || free.get(other) == Some(&true);
-        let Some(item) = lists.0.get(index).filter(|_| can_be_had && seen.get(other) == Some(&false)) else { continue };
-        if !walk.same(item, found, place) {
-            continue;
-        }
-        seen.iter_mut().skip(other).take(1).for_each(|seen| *seen = true);
-        if owner.is_none_or(|owner| give_way(walk, owner, lists, (pairs, free, seen), place)) {
-            take(free, other);
-            pairs.iter_mut().skip(index).take(1).for_each(|pair| *pair = Some(other));
-            return true;
-        }
-    }
-    false
+/// Returns whether the only declared item without a partner and the only observed one are taken for one that changed.
+fn is_rewritten(walk: &Walk<'_>, pair: (Option<&Value>, Option<&Value>), (at, keys): (Place, &[&str])) -> bool {
+    matches!(pair, (Some(Value::Object(_)), Some(Value::Object(_))))
+        && at.marks & mark::PARTIAL == 0
+        && !is_keyed_by_server(walk, keys)
 }
 
 /// Notes the items that the provider itself put into a list, where somebody asks.
@@ -242,53 +193,6 @@ fn order_fold((at, keys): (Place, &[&str])) -> &'static str {
     }
 }
 
-/// How sure one is in a round of matching: the surest pairs are made first.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Pass {
-    Exact,
-    Known,
-    Any,
-}
-
-/// Returns the item that belongs to a declared one.
-fn find<'a>(
-    walk: &mut Walk<'a>,
-    (item, index): (&'a Value, usize),
-    (observed, free): (&'a [Value], &[bool]),
-    (keys, pass): (&[&'a str], Pass),
-    place: Place,
-) -> Option<usize> {
-    let mut order = std::iter::once(index).chain((0..observed.len()).filter(|other| *other != index));
-    order.find(|other| {
-        free.get(*other) == Some(&true)
-            && observed.get(*other).is_some_and(|found| {
-                if pass == Pass::Exact {
-                    item == found
-                } else if keys.is_empty() {
-                    walk.same(item, found, place)
-                } else {
-                    same_keys(walk, (item, found), keys, place)
-                }
-            })
-    })
-}
-
-fn same_keys<'a>(walk: &mut Walk<'a>, (item, found): (&'a Value, &'a Value), keys: &[&'a str], place: Place) -> bool {
-    keys.iter().all(|key| match (item.get(key), found.get(key)) {
-        (Some(left), Some(right)) => left == right || walk.same_key(key, (left, right), place),
-        (Some(one), None) | (None, Some(one)) => {
-            kubernetes::is_key_default(key, one) || walk.is_default(one, walk.named(place, key))
-        }
-        (None, None) => true,
-    })
-}
-
-fn take(free: &mut [bool], index: usize) {
-    if let Some(slot) = free.get_mut(index) {
-        *slot = false;
-    }
-}
-
 /// Notes what has no counterpart.
 fn leftover<'a>(
     walk: &mut Walk<'a>,
@@ -298,10 +202,12 @@ fn leftover<'a>(
 ) {
     let (Value::Array(desired), Value::Array(observed)) = both else { return };
     let place = walk.item(at);
+    let mut kept = if lost.is_empty() { HashSet::new() } else { kept(desired, &lost) };
     let lost: Vec<usize> = lost
         .into_iter()
         .filter(|index| {
-            let repeated = walk.knows(Class::Duplicate) && is_repeated(desired, *index);
+            // A set holds an item once.
+            let repeated = walk.knows(Class::Duplicate) && desired.get(*index).is_some_and(|item| !kept.insert(item));
             if let Some(item) = desired.get(*index).filter(|_| repeated) {
                 walk.fold(Class::Duplicate.fold(), (item, &Value::Null), place);
             }
@@ -315,10 +221,10 @@ fn leftover<'a>(
     let is_strict = place.marks & mark::STRICT != 0 && !walk.probes();
     let left = if is_strict { strict::counting(walk, left, observed, place) } else { left };
     if let (&[index], &[other]) = (lost.as_slice(), left.as_slice())
-        && let (Some(item @ Value::Object(_)), Some(found @ Value::Object(_))) =
-            (desired.get(index), observed.get(other))
-        && at.marks & mark::PARTIAL == 0
-        && !is_keyed_by_server(walk, keys)
+        && let (Some(item), Some(found)) = (desired.get(index), observed.get(other))
+        && is_rewritten(walk, (Some(item), Some(found)), (at, keys))
+        // In a probe it is known already that the two differ.
+        && !walk.probes()
     {
         return walk.below(Step::Item(index), |walk| walk.value(item, found, place));
     }
@@ -326,6 +232,12 @@ fn leftover<'a>(
         return each_added(walk, &left, observed, place);
     }
     let open = is_open(walk, observed, (at, keys));
+    let (doubles, left) = if open { doubled(walk, (desired, observed), left, keys) } else { (Vec::new(), left) };
+    for (index, item) in doubles.into_iter().filter_map(|index| Some((index, observed.get(index)?))) {
+        walk.below(Step::Item(index), |walk| {
+            walk.report_because(ChangeOp::Added, (&Value::Null, item), place, "a second item of the same key");
+        });
+    }
     if !lost.is_empty() || (!open && !left.is_empty()) {
         if lost.is_empty() && desired.is_empty() && walk.is_default(both.1, at) {
             return walk.fold(DEFAULT, both, at);
@@ -351,10 +263,37 @@ fn each_added<'a>(walk: &mut Walk<'a>, added: &[usize], observed: &'a [Value], p
     }
 }
 
-/// Returns whether an item was declared before: a set holds it once.
-fn is_repeated(desired: &[Value], index: usize) -> bool {
-    let (Some(before), Some(item)) = (desired.get(..index), desired.get(index)) else { return false };
-    before.contains(item)
+/// Returns the items that are not among those lost, whose indexes are in order.
+fn kept<'v>(items: &'v [Value], lost: &[usize]) -> HashSet<&'v Value> {
+    items.iter().enumerate().filter(|(index, _)| lost.binary_search(index).is_err()).map(|(_, item)| item).collect()
+}
+
+/// Parts items that have the key of a declared one from the others: which of two such items holds is not said, and it is
+/// often the last.
+fn doubled(
+    walk: &Walk<'_>,
+    (desired, observed): Lists<'_>,
+    left: Vec<usize>,
+    keys: &[&str],
+) -> (Vec<usize>, Vec<usize>) {
+    let own = keys_of_one(walk, desired);
+    let keys = if keys.is_empty() { own.as_slice() } else { keys };
+    if left.is_empty() || keys.is_empty() {
+        return (Vec::new(), left);
+    }
+    let key = |item: &Value| keys.iter().map(|key| said_key(item, key)).collect::<Vec<_>>();
+    let declared: HashSet<_> = desired.iter().map(key).collect();
+    left.into_iter().partition(|index| observed.get(*index).is_some_and(|item| declared.contains(&key(item))))
+}
+
+/// Returns what an item says of a key, unless it is what it would be anyway.
+fn said_key(item: &Value, key: &str) -> Option<Value> {
+    item.get(key).filter(|value| !kubernetes::is_key_default(key, value)).cloned()
+}
+
+/// Returns the attributes by which the items of one list are told apart.
+fn keys_of_one<'a>(walk: &Walk<'a>, items: &[Value]) -> Vec<&'a str> {
+    if walk.flavor == Flavor::Kubernetes { Vec::new() } else { spaced(key_of(walk, (items, items))) }
 }
 
 /// Returns why a list counts as changed.
@@ -489,7 +428,11 @@ pub(super) fn keys_of<'a>(walk: &Walk<'a>, (name, lists): (&str, Lists<'_>), at:
     if walk.flavor == Flavor::Kubernetes {
         return kubernetes::keys_at(walk, name, lists.0, at);
     }
-    key_of(walk, lists).map(|key| if key == SPACED { vec!["Namespace", key] } else { vec![key] }).unwrap_or_default()
+    spaced(key_of(walk, lists))
+}
+
+fn spaced<'a>(key: Option<&'static str>) -> Vec<&'a str> {
+    key.map(|key| if key == SPACED { vec!["Namespace", key] } else { vec![key] }).unwrap_or_default()
 }
 
 /// A name that is only one together with its namespace.
@@ -502,15 +445,9 @@ fn key_of(walk: &Walk<'_>, (desired, observed): Lists<'_>) -> Option<&'static st
 }
 
 fn is_key(items: &[Value], key: &str) -> bool {
-    if items.len() > 400 {
-        return false;
-    }
+    let mut seen = HashSet::with_capacity(items.len());
     let is_plain = |value: &&Value| value.is_string() || value.is_number();
-    items.iter().enumerate().all(|(index, item)| {
-        let Some(value) = item.get(key).filter(is_plain) else { return false };
-        let before = items.get(..index).unwrap_or_default();
-        !before.iter().any(|other| other.get(key) == Some(value) && space(other, key) == space(item, key))
-    })
+    items.iter().all(|item| item.get(key).filter(is_plain).is_some_and(|value| seen.insert((value, space(item, key)))))
 }
 
 fn space<'v>(item: &'v Value, key: &str) -> Option<&'v Value> {

@@ -10,6 +10,7 @@ mod knowledge;
 mod kubernetes;
 mod list;
 mod owner;
+mod pairs;
 mod policy;
 mod quantity;
 mod remedy;

@@ -75,6 +75,16 @@ fn network(text: &str) -> Option<Network> {
     (prefix <= width).then_some(Network { bits, width, prefix })
 }
 
+/// Returns what is seen of a text at a glance: a network by its numbers, an ARN by what it names, any other without its
+/// case.
+pub(super) fn at_a_glance(text: &str) -> String {
+    if let Some(network) = network(text).filter(|network| network.prefix <= network.width) {
+        return format!("{:x}/{}", network.base().unwrap_or(network.bits), network.prefix);
+    }
+    let named = if text.starts_with("arn:") { text.rsplit([':', '/']).next().unwrap_or(text) } else { text };
+    named.trim_end().trim_end_matches('.').to_ascii_lowercase()
+}
+
 /// Returns whether two texts are one protocol of the internet: by its name or by its number.
 pub(super) fn same_protocol(name: &str, left: &str, right: &str) -> bool {
     let number = |text: &str| match text.to_ascii_lowercase().as_str() {

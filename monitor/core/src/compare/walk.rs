@@ -4,6 +4,8 @@
 //! belong together in [`super::list`].
 
 use std::borrow::Cow;
+use std::cell::Cell;
+use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
@@ -45,6 +47,9 @@ const INHERITED: u32 = mark::READ_ONLY
     | mark::UNSTATED
     | mark::DEEP;
 
+/// How many values one comparison looks at in probes: far more than any resource needs that a person has written.
+pub(super) const PROBED: usize = 1_000_000;
+
 /// A declared object and the observed one beside it.
 pub(super) type Pair<'a> = (&'a Map<String, Value>, &'a Map<String, Value>);
 
@@ -60,6 +65,8 @@ pub(super) struct Walk<'a> {
     owners: Vec<Pair<'a>>,
     /// How many probes are under way: these only ask whether there is a difference.
     probing: usize,
+    /// How many values were looked at in probes, in documents within texts too.
+    pub(super) probed: Rc<Cell<usize>>,
     differs: bool,
     document: bool,
     out: Comparison,
@@ -79,6 +86,7 @@ impl<'a> Walk<'a> {
             path: Vec::with_capacity(16),
             owners: Vec::with_capacity(16),
             probing: 0,
+            probed: Rc::default(),
             differs: false,
             document: false,
             out: Comparison::default(),
@@ -116,6 +124,7 @@ impl<'a> Walk<'a> {
     pub(super) fn same_document(&self, desired: &Value, observed: &Value, whole: bool) -> bool {
         let mut inner = Walk::of(self.facts, self.knowledge);
         inner.probing = 1;
+        inner.probed = Rc::clone(&self.probed);
         inner.document = true;
         inner.value(desired, observed, Place { whole, ..Place::default() });
         !inner.differs
@@ -198,6 +207,10 @@ impl<'a> Walk<'a> {
         if self.settled() || desired.is_null() {
             return;
         }
+        if self.is_spent() {
+            self.differs = true;
+            return;
+        }
         if at.marks & mark::READ_ONLY != 0 {
             return self.fold(READ_ONLY, (desired, observed), at);
         }
@@ -262,6 +275,13 @@ impl<'a> Walk<'a> {
     /// Returns whether the value at hand is part of a document written as text.
     pub(super) fn is_document(&self) -> bool {
         self.document
+    }
+
+    /// Counts a value that is looked at in a probe, and returns whether these are too many. What was not looked at is
+    /// not the same.
+    fn is_spent(&self) -> bool {
+        self.probed.set(self.probed.get() + self.probing.min(1));
+        self.probes() && self.probed.get() > PROBED
     }
 
     fn settled(&self) -> bool {
@@ -576,14 +596,12 @@ impl<'a> Walk<'a> {
         (desired, observed, veil.lifted())
     }
 
-    /// Returns whether the value at hand stands beside the name of a secret.
+    /// Returns whether the value at hand stands beside what makes it a secret.
     fn is_beside_secret(&self) -> bool {
         let Some(Step::Name(name)) = self.path.last() else { return false };
-        sensitive::is_value_name(name)
-            && self
-                .owners
-                .last()
-                .is_some_and(|(left, right)| sensitive::names_secret(left) || sensitive::names_secret(right))
+        self.owners.last().is_some_and(|(left, right)| {
+            sensitive::is_secret_entry(left, name) || sensitive::is_secret_entry(right, name)
+        })
     }
 
     pub(super) fn unknown(&mut self, reason: &'static str) {

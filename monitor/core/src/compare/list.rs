@@ -166,6 +166,26 @@ fn matched<'a>(walk: &mut Walk<'a>, both: (&'a Value, &'a Value), (desired, obse
     leftover(walk, both, (lost, left), (at, &keys));
 }
 
+/// Returns the place of the item that each declared one is compared with.
+pub(super) fn partners<'a>(walk: &mut Walk<'a>, (desired, observed): Lists<'a>, at: Place) -> Vec<Option<usize>> {
+    if is_ordered(walk, (desired, observed), at) {
+        let stays = desired.len() == observed.len();
+        return (0..desired.len()).map(|index| stays.then_some(index)).collect();
+    }
+    let keys = keys_of(walk, (walk.name(), (desired, observed)), at);
+    let Partners { mut pairs, free, .. } = Partners::of(walk, (desired, observed), &keys, walk.item(at));
+    let counts = |(_, item): &(usize, &Value)| !is_provided(walk, item);
+    let left: Vec<_> = observed.iter().enumerate().filter(counts).map(|(index, _)| index).collect();
+    let left: Vec<_> = left.into_iter().filter(|index| free.get(*index) == Some(&true)).collect();
+    let lost: Vec<_> = (0..pairs.len()).filter(|index| pairs.get(*index) == Some(&None)).collect();
+    if let (&[index], &[other]) = (lost.as_slice(), left.as_slice())
+        && is_rewritten(walk, (desired.get(index), observed.get(other)), (at, &keys))
+    {
+        pairs.iter_mut().skip(index).take(1).for_each(|pair| *pair = Some(other));
+    }
+    pairs
+}
+
 /// Returns whether the only declared item without a partner and the only observed one are taken for one that changed.
 fn is_rewritten(walk: &Walk<'_>, pair: (Option<&Value>, Option<&Value>), (at, keys): (Place, &[&str])) -> bool {
     matches!(pair, (Some(Value::Object(_)), Some(Value::Object(_))))

@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::walk::{Place, Step, Walk};
+use super::walk::{Place, Step, Walk, pointer};
 use super::{Change, ChangeOp, Facts, Flavor, Ignore, WHOLE, list, masked};
 use crate::schema::unescaped;
 
@@ -21,13 +21,12 @@ pub struct Patch {
 /// Returns what Git declares with every ignored field as it was read: what a write of the whole object may say.
 ///
 /// An ignored field that was not read is left out. Nothing else is taken from what was read, neither a sibling in a map
-/// nor an item of a list, and never a status.
+/// nor an item of a list, and never a status. An item without a counterpart is written as it is declared.
 pub fn writable(desired: &Value, observed: &Value, ignore: &Ignore, facts: Facts<'_>) -> Value {
-    let walk = Walk::of(facts, &WHOLE);
-    let mut writer = Writer { walk: &walk, ignore, sides: [desired, observed], path: Vec::new() };
-    let at = walk.root();
+    let mut writer = Writer { walk: Walk::of(facts, &WHOLE), ignore, sides: [desired, observed] };
+    let at = writer.walk.root();
     let mut written = writer.merged(desired, observed, at);
-    if walk.flavor == Flavor::Kubernetes
+    if writer.walk.flavor == Flavor::Kubernetes
         && let Some(map) = written.as_object_mut()
     {
         map.remove("status");
@@ -35,15 +34,14 @@ pub fn writable(desired: &Value, observed: &Value, ignore: &Ignore, facts: Facts
     written
 }
 
-struct Writer<'a, 'w> {
-    walk: &'w Walk<'a>,
-    ignore: &'w Ignore,
+/// Writes what is declared; the way of its walk leads through what is declared.
+struct Writer<'a> {
+    walk: Walk<'a>,
+    ignore: &'a Ignore,
     sides: [&'a Value; 2],
-    /// The way here in what is declared.
-    path: Vec<Step<'a>>,
 }
 
-impl<'a> Writer<'a, '_> {
+impl<'a> Writer<'a> {
     fn merged(&mut self, desired: &'a Value, observed: &'a Value, at: Place) -> Value {
         match (desired, observed) {
             (Value::Object(desired), Value::Object(observed)) => self.map(desired, observed, at),
@@ -72,10 +70,10 @@ impl<'a> Writer<'a, '_> {
     }
 
     fn list(&mut self, desired: &'a [Value], observed: &'a [Value], at: Place) -> Value {
-        let keys = list::keys_of(self.walk, (self.name(), (desired, observed)), at);
+        let partners = list::partners(&mut self.walk, (desired, observed), at);
         let inside = self.walk.item(at);
-        let items = desired.iter().enumerate().filter_map(|(index, item)| {
-            let found = partner(&keys, (index, item), observed).and_then(|index| observed.get(index));
+        let items = desired.iter().zip(partners).enumerate().filter_map(|(index, (item, partner))| {
+            let found = partner.and_then(|other| observed.get(other));
             self.below(Step::Item(index), |writer| match found {
                 _ if writer.is_ignored() => found.cloned(),
                 Some(found) => Some(writer.merged(item, found, inside)),
@@ -86,49 +84,37 @@ impl<'a> Writer<'a, '_> {
     }
 
     fn below<T>(&mut self, step: Step<'a>, then: impl FnOnce(&mut Self) -> T) -> T {
-        self.path.push(step);
+        self.walk.path.push(step);
         let done = then(self);
-        self.path.pop();
+        self.walk.path.pop();
         done
     }
 
     fn is_ignored(&self) -> bool {
-        self.ignore.hides(&super::walk::pointer(&self.path), self.sides)
+        self.ignore.hides(&pointer(&self.walk.path), self.sides)
     }
-
-    fn name(&self) -> &'a str {
-        let name = |step: &Step<'a>| if let Step::Name(name) = step { Some(*name) } else { None };
-        self.path.iter().rev().find_map(name).unwrap_or_default()
-    }
-}
-
-/// Returns the place of the item that belongs to a declared one: the one of the same key, or in the same place where the
-/// items of the list have no key.
-fn partner(keys: &[&str], (index, item): (usize, &Value), observed: &[Value]) -> Option<usize> {
-    if keys.is_empty() {
-        return (index < observed.len()).then_some(index);
-    }
-    observed.iter().position(|other| super::kubernetes::shares(keys, item, other))
 }
 
 /// Returns the patch that makes `changes` good: those of the comparison of the two, or what is left of them.
+///
+/// It begins with tests of everything that it goes by: the values that it replaces, and the items in which it does so.
 pub fn patch((desired, observed): (&Value, &Value), changes: &[Change], ignore: &Ignore, facts: Facts<'_>) -> Patch {
-    let written = writable(desired, observed, ignore, facts);
-    let walk = Walk::of(facts, &WHOLE);
-    let mut patch = Patch::default();
-    let mut removals: Vec<(Vec<Rank>, Vec<Value>)> = Vec::new();
+    let mut writer = Writer { walk: Walk::of(facts, &WHOLE), ignore, sides: [desired, observed] };
+    let (mut tests, mut puts, mut withheld) = (Vec::new(), Vec::new(), Vec::new());
+    let mut removals: Vec<(Vec<Rank>, Value)> = Vec::new();
     for change in changes {
-        let place = Planned { walk: &walk, written: &written, observed, mask: facts };
-        match place.operations(change) {
-            Some(operations) if change.op == ChangeOp::Added => removals.push((rank(&change.path), operations)),
-            Some(operations) => patch.operations.extend(operations),
-            None => patch.withheld.push(change.path.clone()),
-        }
+        let Some(plan) = writer.plan(change).filter(|plan| plan.is_plain(facts)) else {
+            withheld.push(change.path.clone());
+            continue;
+        };
+        tests.extend(plan.tests.into_iter().filter(|test| !tests.contains(test)).collect::<Vec<_>>());
+        puts.extend(plan.puts);
+        removals.extend(plan.removes.map(|path| (rank(&path), json!({"op": "remove", "path": path}))));
     }
     // From the end of each list to its start: what is removed moves what stands behind it.
     removals.sort_by(|(left, _), (right, _)| right.cmp(left));
-    patch.operations.extend(removals.into_iter().flat_map(|(_, operations)| operations));
-    patch
+    let removals = removals.into_iter().map(|(_, operation)| operation);
+    Patch { operations: tests.into_iter().chain(puts).chain(removals).collect(), withheld }
 }
 
 /// Where a step of a pointer stands among its siblings.
@@ -143,92 +129,175 @@ fn rank(path: &str) -> Vec<Rank> {
     path.split('/').skip(1).map(step).collect()
 }
 
-/// One change on its way to the operations that make it good.
-struct Planned<'a, 'w> {
-    walk: &'w Walk<'a>,
-    written: &'w Value,
-    observed: &'w Value,
-    mask: Facts<'a>,
+/// What makes one change good.
+#[derive(Default)]
+struct Plan {
+    tests: Vec<Value>,
+    puts: Vec<Value>,
+    removes: Option<String>,
 }
 
-impl Planned<'_, '_> {
-    /// Returns the operations, or nothing where they would show a secret or what was read is not what the change says.
-    fn operations(&self, change: &Change) -> Option<Vec<Value>> {
+impl Plan {
+    /// Returns whether no operation would show a secret.
+    fn is_plain(&self, facts: Facts<'_>) -> bool {
+        self.tests.iter().chain(&self.puts).all(|operation| masked(facts.mask, operation) == *operation)
+    }
+}
+
+/// Where a change is in what is declared and in what was read, whose items may stand in another order.
+#[derive(Clone)]
+struct Spot<'a> {
+    desired: Option<&'a Value>,
+    observed: Option<&'a Value>,
+    at: Place,
+    /// The way in what is declared.
+    way: Vec<Step<'a>>,
+    /// The pointer into what was read.
+    path: String,
+    /// What must still be so, for the pointer to mean what it meant.
+    tests: Vec<Value>,
+}
+
+impl<'a> Writer<'a> {
+    /// Returns what makes a change good, or nothing where it would show a secret, what was read is not what the change
+    /// says, or it is not clear which of two items is meant.
+    fn plan(&mut self, change: &Change) -> Option<Plan> {
         if change.sensitive {
             return None;
         }
-        let operations = match change.op {
-            ChangeOp::Added => vec![
-                json!({"op": "test", "path": change.path, "value": self.as_read(change)?}),
-                json!({"op": "remove", "path": change.path}),
-            ],
-            ChangeOp::Changed | ChangeOp::Removed => self.put(change)?,
+        let [desired, observed] = self.sides;
+        let at = self.walk.root();
+        let root = Spot {
+            desired: Some(desired),
+            observed: Some(observed),
+            at,
+            way: Vec::new(),
+            path: String::new(),
+            tests: Vec::new(),
         };
-        let is_plain = |operation: &Value| masked(self.mask.mask, operation) == *operation;
-        operations.iter().all(is_plain).then_some(operations)
-    }
-
-    /// Returns what stands where the change says, if it is what the change says.
-    fn as_read(&self, change: &Change) -> Option<&Value> {
-        self.observed.pointer(&change.path).filter(|found| **found == change.observed)
-    }
-
-    /// Follows a change to its place in what was read, whose items may stand in another order, and puts there what is
-    /// to be written; what is missing on the way is put there whole.
-    fn put(&self, change: &Change) -> Option<Vec<Value>> {
-        let (mut written, mut observed, mut at) = (self.written, self.observed, self.walk.root());
-        let (mut path, mut name) = (String::new(), String::new());
+        let mut spots = vec![root];
         for step in change.path.split('/').skip(1) {
-            let next = match (written, observed) {
-                (Value::Array(items), Value::Array(others)) => {
-                    let index: usize = step.parse().ok()?;
-                    let keys = list::keys_of(self.walk, (&name, (items, others)), at);
-                    let item = items.get(index)?;
-                    let found = partner(&keys, (index, item), others)?;
-                    at = self.walk.item(at);
-                    (item, others.get(found), found.to_string())
-                }
-                (Value::Object(map), Value::Object(others)) => {
-                    name = unescaped(step);
-                    at = self.walk.named(at, &name);
-                    (map.get(&name)?, others.get(&name), step.to_owned())
-                }
-                _ => return None,
-            };
-            path = format!("{path}/{}", next.2);
-            written = next.0;
-            let Some(found) = next.1.filter(|found| !found.is_null()) else {
-                return Some(vec![json!({"op": "add", "path": path, "value": written})]);
-            };
-            observed = found;
-        }
-        let as_said = change.op == ChangeOp::Changed && *observed == change.observed;
-        as_said.then(|| self.replace((written, observed), (&path, &name), at))
-    }
-
-    /// Returns how one value takes the place of another. Into a list to which others add items of their own, only what is
-    /// missing is put.
-    fn replace(&self, (written, observed): (&Value, &Value), (path, name): (&str, &str), at: Place) -> Vec<Value> {
-        let mut operations = vec![json!({"op": "test", "path": path, "value": observed})];
-        match (written, observed) {
-            (Value::Array(items), Value::Array(others)) if self.is_shared(name, (items, others), at) => {
-                let keys = list::keys_of(self.walk, (name, (items, others)), at);
-                let is_there = |item: &&Value| match keys.as_slice() {
-                    [] => others.contains(item),
-                    keys => others.iter().any(|other| super::kubernetes::shares(keys, item, other)),
-                };
-                let missing = items.iter().filter(|item| !is_there(item));
-                operations.extend(missing.map(|item| json!({"op": "add", "path": format!("{path}/-"), "value": item})));
+            // What is missing on the way is put there whole.
+            if change.op != ChangeOp::Added && spots.iter().all(|spot| spot.observed.is_none_or(Value::is_null)) {
+                break;
             }
-            _ => operations.push(json!({"op": "replace", "path": path, "value": written})),
+            spots = spots.into_iter().flat_map(|spot| self.step(spot, step, change.op)).collect();
         }
-        operations
+        if change.op != ChangeOp::Removed {
+            spots.retain(|spot| spot.observed == Some(&change.observed));
+        }
+        match (spots.as_slice(), change.op) {
+            ([spot], ChangeOp::Added) => Some(removal(spot)),
+            ([spot], _) => self.put(spot),
+            _ => None,
+        }
     }
 
-    fn is_shared(&self, name: &str, (items, others): (&[Value], &[Value]), at: Place) -> bool {
-        let keys = list::keys_of(self.walk, (name, (items, others)), at);
-        list::is_shared(self.walk, (name, others), (at, &keys))
+    /// Goes one step further, in every way that the step may be meant.
+    fn step(&mut self, spot: Spot<'a>, step: &str, op: ChangeOp) -> Vec<Spot<'a>> {
+        match (spot.desired, spot.observed) {
+            (desired, Some(Value::Array(others))) => {
+                let items = desired.and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+                step.parse().map(|index| self.items(&spot, (items, others), index, op)).unwrap_or_default()
+            }
+            (desired, Some(Value::Object(others))) => {
+                let name = unescaped(step);
+                let declared = desired.and_then(Value::as_object).and_then(|map| map.get_key_value(&name));
+                let found = others.get_key_value(&name);
+                let Some((key, _)) = declared.or(found) else { return Vec::new() };
+                let mut next = spot;
+                next.at = self.walk.named(next.at, key);
+                (next.desired, next.observed) = (declared.map(|(_, value)| value), found.map(|(_, value)| value));
+                next.way.push(Step::Name(key));
+                next.path = format!("{}/{step}", next.path);
+                vec![next]
+            }
+            _ => Vec::new(),
+        }
     }
+
+    /// Returns the items that a number may stand for: the partner of the declared one, or, where something was added, an
+    /// item that is nobody's partner.
+    fn items(
+        &mut self,
+        spot: &Spot<'a>,
+        (items, others): (&'a [Value], &'a [Value]),
+        index: usize,
+        op: ChangeOp,
+    ) -> Vec<Spot<'a>> {
+        self.walk.path.clone_from(&spot.way);
+        let partners = list::partners(&mut self.walk, (items, others), spot.at);
+        let keys = list::keys_of(&self.walk, (self.walk.name(), (items, others)), spot.at);
+        let own = (op == ChangeOp::Added && !partners.contains(&Some(index))).then_some((None, index));
+        let partner = partners.get(index).copied().flatten().map(|other| (items.get(index), other));
+        let inside = self.walk.item(spot.at);
+        let found = partner.into_iter().chain(own).filter_map(|(item, other)| Some((item, other, others.get(other)?)));
+        let spots = found.map(|(item, other, found)| {
+            let mut next = Spot { desired: item, observed: Some(found), at: inside, ..spot.clone() };
+            next.way.push(Step::Item(index));
+            next.path = format!("{}/{other}", spot.path);
+            next.tests.extend(tests_of(&next.path, found, &keys));
+            next
+        });
+        spots.collect()
+    }
+
+    /// Returns how the value at a spot becomes as it is declared.
+    fn put(&mut self, spot: &Spot<'a>) -> Option<Plan> {
+        let desired = spot.desired?;
+        self.walk.path.clone_from(&spot.way);
+        let Some(observed) = spot.observed.filter(|found| !found.is_null()) else {
+            let puts = vec![json!({"op": "add", "path": spot.path, "value": desired})];
+            return Some(Plan { tests: spot.tests.clone(), puts, removes: None });
+        };
+        let written = self.merged(desired, observed, spot.at);
+        let mut tests = spot.tests.clone();
+        tests.push(json!({"op": "test", "path": spot.path, "value": observed}));
+        let puts = match (&written, observed) {
+            (Value::Array(items), Value::Array(others)) if self.is_shared((items, others), spot.at) => {
+                self.missing((items, others), spot)
+            }
+            _ => vec![json!({"op": "replace", "path": spot.path, "value": written})],
+        };
+        Some(Plan { tests, puts, removes: None })
+    }
+
+    /// Returns how only what is missing is put into a list to which others add items of their own.
+    fn missing(&self, (items, others): (&[Value], &[Value]), spot: &Spot<'_>) -> Vec<Value> {
+        let keys = list::keys_of(&self.walk, (self.walk.name(), (items, others)), spot.at);
+        let is_there = |item: &&Value| match keys.as_slice() {
+            [] => others.contains(item),
+            keys => others.iter().any(|other| super::kubernetes::shares(keys, item, other)),
+        };
+        let missing = items.iter().filter(|item| !is_there(item));
+        missing.map(|item| json!({"op": "add", "path": format!("{}/-", spot.path), "value": item})).collect()
+    }
+
+    fn is_shared(&self, (items, others): (&[Value], &[Value]), at: Place) -> bool {
+        let name = self.walk.name();
+        let keys = list::keys_of(&self.walk, (name, (items, others)), at);
+        list::is_shared(&self.walk, (name, others), (at, &keys))
+    }
+}
+
+/// Returns how a value that nobody declared is taken away.
+fn removal(spot: &Spot<'_>) -> Plan {
+    let test = json!({"op": "test", "path": spot.path, "value": spot.observed});
+    Plan {
+        tests: spot.tests.iter().cloned().chain([test]).collect(),
+        puts: Vec::new(),
+        removes: Some(spot.path.clone()),
+    }
+}
+
+/// Returns the tests that an item is still the one that was read: by its key, or as a whole where it has none.
+fn tests_of(path: &str, item: &Value, keys: &[&str]) -> Vec<Value> {
+    let test = |path: String, value: &Value| json!({"op": "test", "path": path, "value": value});
+    let said: Vec<_> = keys.iter().filter_map(|key| Some((*key, item.get(key)?))).collect();
+    if said.is_empty() {
+        return vec![test(path.to_owned(), item)];
+    }
+    said.into_iter().map(|(key, value)| test(format!("{path}{}", pointer(&[Step::Name(key)])), value)).collect()
 }
 
 #[cfg(test)]
@@ -273,8 +342,12 @@ mod tests {
         let desired = pod(&json!([{"name": "a", "image": "a:1"}, {"name": "b", "image": "b:1"}]));
         let observed = pod(&json!([{"name": "x"}, {"name": "b", "image": "b:2"}, {"name": "a", "image": "a:1"}]));
         let path = "/spec/containers/1/image";
-        let said = [format!(r#"test {path} "b:2""#), format!(r#"replace {path} "b:1""#)];
-        check("Pod", (&desired, &observed), &[], &[&said[0], &said[1]]);
+        let said = [
+            r#"test /spec/containers/1/name "b""#.to_owned(),
+            format!(r#"test {path} "b:2""#),
+            format!(r#"replace {path} "b:1""#),
+        ];
+        check("Pod", (&desired, &observed), &[], &said.each_ref().map(String::as_str));
         check("Pod", (&desired, &observed), &["/spec/containers/*/image"], &[]);
     }
 
@@ -318,7 +391,57 @@ mod tests {
             json!({"Tags": tags.iter().map(tag).collect::<Vec<_>>()})
         };
         let (desired, observed) = (tags(&[("a", "1")]), tags(&[("b", "2"), ("a", "9")]));
-        let said = [r#"test /Tags/1/Value "9""#, r#"replace /Tags/1/Value "1""#];
+        let said = [r#"test /Tags/1/Key "a""#, r#"test /Tags/1/Value "9""#, r#"replace /Tags/1/Value "1""#];
         check("AWS::S3::Bucket", (&desired, &observed), &[], &said);
+    }
+
+    #[test]
+    fn an_item_without_a_key_is_the_one_that_the_comparison_took() {
+        let rules = |rules: &[Value]| json!({"Rules": rules});
+        let (a, b) = (json!({"A": 1, "B": "x"}), json!({"A": 2, "B": "y"}));
+        let drifted = json!({"A": 2, "B": "z"});
+        let said = [r#"test /Rules/0 {"A":2,"B":"z"}"#, r#"test /Rules/0/B "z""#, r#"replace /Rules/0/B "y""#];
+        check("AWS::Some::Thing", (&rules(&[a.clone(), b.clone()]), &rules(&[drifted, a.clone()])), &[], &said);
+        let removed = json!({"A": 2});
+        let said = [r#"test /Rules/0 {"A":2}"#, r#"add /Rules/0/B "y""#];
+        check("AWS::Some::Thing", (&rules(&[a.clone(), b]), &rules(&[removed, a])), &[], &said);
+    }
+
+    #[test]
+    fn a_second_item_of_the_same_key_is_taken_out_of_the_item_it_is_in() {
+        let env = |value: &str| json!({"name": "A", "value": value});
+        let (plain, other) = (json!({"name": "x", "env": [env("good")]}), json!({"name": "y", "env": [env("good")]}));
+        let doubled = json!({"name": "x", "env": [env("good"), env("evil")]});
+        let (desired, observed) = (pod(&json!([plain, other])), pod(&json!([other, doubled])));
+        let said = [
+            r#"test /spec/containers/1/name "x""#,
+            r#"test /spec/containers/1/env/1/name "A""#,
+            r#"test /spec/containers/1/env/1 {"name":"A","value":"evil"}"#,
+            "remove /spec/containers/1/env/1",
+        ];
+        check("Pod", (&desired, &observed), &[], &said);
+    }
+
+    #[test]
+    fn what_is_ignored_is_not_taken_from_another_item() {
+        let (kind, schema, context, mask) =
+            (Kind::from("AWS::Some::Thing"), Schema::default(), Context::default(), MaskKey::new([1; 32]));
+        let facts = Facts {
+            kind: &kind,
+            schema: &schema,
+            context: &context,
+            depth: Depth::Full,
+            mask: &mask,
+            strictly: crate::compare::Strictly::default(),
+        };
+        let ignore = Ignore { pointers: vec!["/Rules/*/Weight".to_owned()], ..Ignore::default() };
+        let rule = |to: &str, weight: i32| json!({"To": to, "Weight": weight});
+        let desired = json!({"Rules": [{"To": "a"}, rule("b", 2)]});
+        let observed = json!({"Rules": [rule("c", 7), rule("a", 9)]});
+        let expected = json!({"Rules": [rule("a", 9), rule("b", 7)]});
+        assert_eq!(writable(&desired, &observed, &ignore, facts), expected, "b is what c was");
+        let observed = json!({"Rules": [rule("c", 7), rule("d", 8), rule("a", 9)]});
+        let expected = json!({"Rules": [rule("a", 9), rule("b", 2)]});
+        assert_eq!(writable(&desired, &observed, &ignore, facts), expected, "b is new");
     }
 }

@@ -40,7 +40,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// Returns the time before which things are forgotten.
+    /// Returns the time before which things are forgotten, as it is `now`.
     pub fn forgotten_before(&self, now: Timestamp) -> Timestamp {
         now - SignedDuration::from_hours(24) * i32::from(self.retention_days)
     }

@@ -34,6 +34,8 @@ pub struct Tally {
     pub undecided: usize,
     /// How far its kinds were read.
     pub reading: Reading,
+    /// Whether the scope is known to have something of its kinds, to have had it, or to be meant to.
+    pub holds: bool,
 }
 
 /// What each rule said in one look at one scope, by its id.
@@ -119,16 +121,28 @@ fn controls_of(rule: &Rule) -> impl Iterator<Item = (&str, &str)> {
     rule.frameworks.iter().flat_map(|(framework, ids)| ids.iter().map(|id| (framework.as_str(), id.as_str())))
 }
 
+/// Returns what each scope that may have what a rule looks at says of it, if it says anything. An inventory may have
+/// anything: beside a cloud whose kinds these are, it speaks for those that it is known to hold.
+fn tallies<'a>(rule: &Rule, scopes: &[Watched<'a>]) -> Vec<Option<&'a Tally>> {
+    let may_have = |(provider, _): &&Watched<'a>| rule.kind.may_be_of(*provider);
+    let has_owner = scopes.iter().filter(may_have).any(|(provider, _)| provider.has_own_kinds());
+    let tally = |(provider, tallies): &Watched<'a>| {
+        let tally = tallies.and_then(|tallies| tallies.get(&rule.id)).filter(|tally| tally.rule == rule.digest());
+        let speaks = provider.has_own_kinds() || !has_owner || tally.is_none_or(|tally| tally.holds);
+        speaks.then_some(tally)
+    };
+    scopes.iter().filter(may_have).filter_map(tally).collect()
+}
+
 /// Returns what one rule says of all scopes that may have what it looks at.
 fn status(rule: &Rule, scopes: &[Watched<'_>]) -> Status {
-    let mut scopes = scopes.iter().filter(|(provider, _)| rule.kind.may_be_of(*provider)).peekable();
-    if scopes.peek().is_none() {
+    let tallies = tallies(rule, scopes);
+    if tallies.is_empty() {
         return Status::NotApplicable;
     }
     let mut sum = Tally::default();
     let mut is_known = true;
-    for (_, tallies) in scopes {
-        let tally = tallies.and_then(|tallies| tallies.get(&rule.id)).filter(|tally| tally.rule == rule.digest());
+    for tally in tallies {
         let Some(tally) = tally else {
             is_known = false;
             continue;
@@ -179,7 +193,8 @@ mod tests {
             _ => return None,
         };
         let asked = word.len() - 1;
-        let tally = Tally { rule: rule.digest(), asked, failed: said('f'), undecided: said('u'), reading };
+        let (failed, undecided, holds) = (said('f'), said('u'), asked > 0);
+        let tally = Tally { rule: rule.digest(), asked, failed, undecided, reading, holds };
         Some([(Arc::clone(&rule.id), tally)].into())
     }
 
@@ -226,6 +241,39 @@ mod tests {
         check(&[("apps/Deployment", &["n"])], Status::NotApplicable);
         check(&[(BUCKET, &["c"]), ("AWS::SQS::Queue", &["cp"])], Status::Pass);
         check(&[(BUCKET, &["c"]), ("AWS::SQS::Queue", &["p"])], Status::Unknown);
+    }
+
+    /// Whether a file is known to hold buckets.
+    #[derive(Clone, Copy, PartialEq, Eq)]
+    enum Holds {
+        Some,
+        None,
+    }
+
+    /// Checks the status of a control of AWS under the look at an account and that at a file.
+    fn check_beside_file((account, file): (Option<&str>, &str), holds: Holds, expected: Status) {
+        let rule = rule("r0", BUCKET);
+        let account = account.map(|word| look(word, &rule));
+        let mut file = look(file, &rule);
+        file.iter_mut().flat_map(BTreeMap::values_mut).for_each(|tally| tally.holds = holds == Holds::Some);
+        let account = account.iter().map(|tallies| (Provider::Aws, tallies.as_ref()));
+        let watched: Vec<Watched<'_>> = account.chain([(Provider::File, file.as_ref())]).collect();
+        let counts = count(&RuleSet::new([rule]), &watched);
+        assert_eq!(counts["cis"], Counts([(expected, 1)].into()));
+    }
+
+    #[test]
+    fn a_file_speaks_for_a_kind_of_a_cloud_only_if_it_holds_some() {
+        for file in ["c", "p"] {
+            check_beside_file((Some("n"), file), Holds::None, Status::Unknown);
+            check_beside_file((Some("cp"), file), Holds::None, Status::Pass);
+            check_beside_file((Some("c"), file), Holds::None, Status::NotApplicable);
+        }
+        check_beside_file((Some("cp"), "p"), Holds::Some, Status::Unknown);
+        check_beside_file((Some("cp"), "cf"), Holds::Some, Status::Fail);
+        check_beside_file((Some("cp"), "-"), Holds::None, Status::Unknown);
+        check_beside_file((None, "c"), Holds::None, Status::NotApplicable);
+        check_beside_file((None, "p"), Holds::None, Status::Unknown);
     }
 
     #[test]

@@ -53,7 +53,7 @@ impl Provider {
     }
 
     /// Returns whether its kinds have names of a form that no other provider's have.
-    const fn has_own_kinds(self) -> bool {
+    pub(crate) const fn has_own_kinds(self) -> bool {
         matches!(self, Self::Aws | Self::Azure | Self::Gcp | Self::Kubernetes)
     }
 }

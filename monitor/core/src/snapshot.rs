@@ -24,6 +24,8 @@ use crate::schema::{Schema, Schemas};
 #[derive(Debug, Default)]
 pub struct Snapshot {
     shelves: HashMap<Kind, Shelf>,
+    /// Kinds of which there ever was something.
+    held: BTreeSet<Kind>,
     looks: u32,
     /// How many complete looks in a row hid nothing by a rule, by source and name.
     idle: BTreeMap<(Arc<str>, Arc<str>), u32>,
@@ -485,6 +487,9 @@ impl<'a> Look<'a> {
                 self.gaps.push(error);
             }
         }
+        if progress.resources > 0 && !self.snapshot.held.contains(kind) {
+            self.snapshot.held.insert(kind.clone());
+        }
     }
 
     /// Makes the shelf of a kind ready, once a look: what was assessed under another basis is forgotten.
@@ -557,6 +562,9 @@ impl<'a> Look<'a> {
             self.add_seen(kind, &mut sights);
         }
         note_readings(self.lens.rules, &incomplete, &mut sights);
+        let declared = self.lens.expected.kinds().map(|(kind, _)| kind);
+        let held = self.snapshot.held.iter().chain(&self.remembered).chain(declared);
+        note_held(self.lens.rules, held.chain(&incomplete), &mut sights.tallies);
         if self.gaps.is_empty() {
             self.snapshot.shelves.retain(|kind, _| progress.contains_key(kind));
         }
@@ -746,6 +754,15 @@ fn note_readings(rules: &RuleSet, incomplete: &BTreeSet<Kind>, sights: &mut Sigh
     if *is_blind {
         for tally in tallies.values_mut() {
             tally.reading = Reading::Partial;
+        }
+    }
+}
+
+/// Notes of each rule whether there is, was or should be something to look at.
+fn note_held<'a>(rules: &RuleSet, held: impl Iterator<Item = &'a Kind>, into: &mut Tallies) {
+    for rule in held.filter(|kind| kind.as_str() != DESIRED_STATE).flat_map(|kind| rules.of(kind)) {
+        if let Some(tally) = into.get_mut(&rule.id) {
+            tally.holds = true;
         }
     }
 }
@@ -1118,6 +1135,21 @@ mod tests {
             );
             assert_eq!(sights.tallies["odd_is_wrong"].reading, reading);
         }
+    }
+
+    #[test]
+    fn what_was_there_once_is_held_also_by_who_sees_nothing() {
+        let (rules, mut snapshot) = (odd_is_wrong(), Snapshot::default());
+        let mut check = |expected: &Expected, items: &[(&str, &str)], end| {
+            let sights = look_by((expected, &Schemas::default(), &rules), &mut snapshot, items, &end);
+            sights.tallies["odd_is_wrong"].holds
+        };
+        let nothing = Expected::default();
+        assert!(!check(&nothing, &[], End::Complete));
+        assert!(!check(&nothing, &[], End::Gap(None)));
+        assert!(check(&expected(), &[], End::Gap(None)), "what is declared should be there");
+        assert!(check(&nothing, &[("a", "{}")], End::Complete));
+        assert!(check(&nothing, &[], End::Gap(None)));
     }
 
     /// Returns a finding of that drift of `b`, as some earlier look left it.

@@ -15,7 +15,7 @@ use driftwarden_core::finding::{
     Transition,
 };
 use driftwarden_core::priority::{self, Weights};
-use driftwarden_core::resource::{Gap, Kind, Scope, Touched};
+use driftwarden_core::resource::{Gap, Kind, ResourceId, Scope, Touched};
 use driftwarden_core::rule::RuleSet;
 use driftwarden_core::schema::Schemas;
 use driftwarden_core::snapshot::{Acquittal, ItemText, Lens, Look, Sights, Snapshot};
@@ -432,8 +432,10 @@ async fn tell_telemetry(pass: &Pass<'_>, report: &Report, store: &dyn Store) -> 
             emit(&FindingMoved { finding: &step.finding, transition, now: report.finished_at });
         }
     }
-    let alive = report.steps.iter().filter(|step| step.finding.phase != Phase::Resolved);
-    let findings = METRICS.states(alive.map(|step| &step.finding));
+    // What is left out is not looked at: what was last seen of it says nothing of now.
+    let is_left_out = |id: &ResourceId| pass.collector.leaves_out(&id.kind, &id.name).is_some();
+    let is_told = |finding: &&Finding| finding.phase != Phase::Resolved && !is_left_out(&finding.evidence.resource);
+    let findings = METRICS.states(report.steps.iter().map(|step| &step.finding).filter(is_told));
     emit(&ScanFinished {
         scope: pass.scope,
         resources: report.sights.resources,

@@ -110,8 +110,9 @@ pub(super) async fn open_audit(config: &Config, store: &Arc<dyn Store>) -> anyho
 pub(super) fn peers(shared: Weak<Shared>, audit: Arc<Audit>) -> Peers {
     Peers {
         audit: Arc::new(Logbook(audit)),
-        reread: Arc::new(Rereader(shared)),
+        reread: Arc::new(Rereader(Weak::clone(&shared))),
         approvals: Arc::new(NobodyApproves),
+        watch: Arc::new(Lookout(shared)),
         clock: Arc::new(schedule::now),
     }
 }
@@ -147,6 +148,16 @@ struct NobodyApproves;
 impl Approvals for NobodyApproves {
     async fn approval(&self, _: &str) -> Approval {
         Approval::Awaited
+    }
+}
+
+/// Knows what is looked at under what is in force now.
+struct Lookout(Weak<Shared>);
+
+impl outbox::Watch for Lookout {
+    fn watches(&self, finding: &Finding) -> bool {
+        // Of a daemon that is stopping nothing is over.
+        self.0.upgrade().is_none_or(|shared| shared.plan.load().watches(finding))
     }
 }
 

@@ -108,7 +108,7 @@ type Reader = (Scope, Arc<dyn Collector>);
 async fn scan_cloud(shared: &Shared, plan: &Plan, cloud: &Cloud) {
     let readers = match cloud.ask_scopes().await {
         Ok(scopes) => {
-            METRICS.expect_scopes(&scopes);
+            METRICS.expect_scopes(&cloud.name, &scopes);
             readers(scopes, &cloud.collector)
         }
         Err(error) => blind(shared, cloud, error).await,
@@ -179,14 +179,22 @@ async fn scan_scope(
 async fn blind(shared: &Shared, cloud: &Cloud, error: CollectError) -> Vec<Reader> {
     let gap = gap_of(&error);
     emit(&ScanFailed { of: &cloud.name, error: &error.into() });
-    let known = shared.store.scopes().await.unwrap_or_default();
-    let known = known.into_iter().map(|scope| scope.last.scope).filter(|scope| *scope.cloud == *cloud.name);
-    let mut scopes: Vec<Scope> = known.collect();
+    // What it said last is what the configuration asks for; the memory may hold what it does not any more.
+    let said = cloud.scopes.lock().clone();
+    let mut scopes = match said {
+        Some(said) => said,
+        None => remembered(shared, cloud).await,
+    };
     if scopes.is_empty() {
         scopes.push(unknown_scope(&cloud.name, cloud.collector.provider()));
     }
     let reader: Arc<dyn Collector> = Arc::new(Blind { provider: cloud.collector.provider(), gap });
     readers(scopes, &reader)
+}
+
+async fn remembered(shared: &Shared, cloud: &Cloud) -> Vec<Scope> {
+    let known = shared.store.scopes().await.unwrap_or_default();
+    known.into_iter().map(|scope| scope.last.scope).filter(|scope| *scope.cloud == *cloud.name).collect()
 }
 
 fn unknown_scope(cloud: &str, provider: Provider) -> Scope {

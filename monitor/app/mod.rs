@@ -20,6 +20,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
 use driftwarden_core::compare::MaskKey;
+use driftwarden_core::finding::Finding;
 use driftwarden_core::resource::{Kind, Scope};
 use driftwarden_core::rule::RuleSet;
 use driftwarden_core::snapshot::Snapshot;
@@ -122,6 +123,13 @@ impl Plan {
         Ok(Self { config, clouds, sources, rules, stop: CancellationToken::new() })
     }
 
+    /// Returns whether what a finding is about is looked at. It is where its cloud could not be reached, too.
+    fn watches(&self, finding: &Finding) -> bool {
+        let (scope, id) = (&finding.scope, &finding.evidence.resource);
+        let cloud = self.clouds.iter().find(|cloud| cloud.name == *scope.cloud);
+        cloud.is_some_and(|cloud| cloud.may_have(scope) && cloud.collector.leaves_out(&id.kind, &id.name).is_none())
+    }
+
     /// Returns what the metrics are to be about.
     fn watched(&self) -> Watched {
         let clouds = self.clouds.iter().map(|cloud| (cloud.name.clone(), cloud.collector.provider())).collect();
@@ -150,6 +158,11 @@ impl Cloud {
         let scopes = self.collector.scopes().await?;
         *self.scopes.lock() = Some(scopes.clone());
         Ok(scopes)
+    }
+
+    /// Returns whether it has this scope, as far as it has said.
+    fn may_have(&self, scope: &Scope) -> bool {
+        self.scopes.lock().as_ref().is_none_or(|scopes| scopes.contains(scope))
     }
 }
 
@@ -373,5 +386,33 @@ async fn try_schemas(plan: &Plan, cloud: &Cloud, scope: Option<Scope>) -> Option
         Some(kinds) => Some(format!("{} read; compared without one: {kinds}", schemas.len())),
         None if schemas.is_empty() => None,
         None => Some(format!("{} read", schemas.len())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::outbound::samples;
+
+    /// Returns the plan of an inventory of that name.
+    async fn plan(name: &str) -> Plan {
+        let mapping = "{kind: host, name: /id}";
+        let text = format!("clouds: [{{name: {name}, type: file, paths: [x.json], mapping: {mapping}}}]");
+        let config = Config::parse(&text, Path::new(".")).unwrap();
+        Plan::build(config, None).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_left_the_configuration_is_not_watched() {
+        let finding = samples::finding("logs");
+        let (here, elsewhere) = (plan(&finding.scope.cloud).await, plan("elsewhere").await);
+        assert!(!elsewhere.watches(&finding));
+        let say = |scopes: &[Scope]| *here.clouds[0].scopes.lock() = Some(scopes.to_vec());
+        // While a cloud has not said which scopes it has, it may have any.
+        assert!(here.watches(&finding));
+        say(std::slice::from_ref(&finding.scope));
+        assert!(here.watches(&finding));
+        say(&[]);
+        assert!(!here.watches(&finding));
     }
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use driftwarden_core::finding::Finding;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
@@ -53,6 +54,13 @@ pub trait Audit: Send + Sync {
     async fn append(&self, what: &str, subject: &str, detail: &str) -> anyhow::Result<()>;
 }
 
+/// Who knows what the configuration in force looks at.
+pub trait Watch: Send + Sync {
+    /// Returns whether what an open finding is about is still looked at. What is not will never be seen to be over, and is
+    /// not told again and again.
+    fn watches(&self, finding: &Finding) -> bool;
+}
+
 /// Who the outbox asks for what it does not know itself.
 #[derive(Clone)]
 pub struct Peers {
@@ -62,6 +70,8 @@ pub struct Peers {
     pub reread: Arc<dyn Reread>,
     /// Knows the approvals.
     pub approvals: Arc<dyn Approvals>,
+    /// Knows what is looked at.
+    pub watch: Arc<dyn Watch>,
     /// Asks the time.
     pub clock: Arc<dyn Fn() -> Timestamp + Send + Sync>,
 }
@@ -198,7 +208,7 @@ mod tests {
 
     use driftwarden_core::compare::Patch;
     use driftwarden_core::decide::{Action, Notice, Route, decide};
-    use driftwarden_core::finding::{Finding, Step, Transition};
+    use driftwarden_core::finding::{Step, Transition};
     use driftwarden_core::group::Spacing;
     use tempfile::TempDir;
 
@@ -247,6 +257,13 @@ mod tests {
         answers: Mutex<VecDeque<Answer>>,
         audited: Mutex<Vec<String>>,
         audit_works: Mutex<Result<(), &'static str>>,
+        unwatched: Mutex<Option<Finding>>,
+    }
+
+    impl Watch for Others {
+        fn watches(&self, finding: &Finding) -> bool {
+            self.unwatched.lock().as_ref().is_none_or(|left| left.fingerprint != finding.fingerprint)
+        }
     }
 
     #[async_trait]
@@ -294,6 +311,7 @@ mod tests {
                 answers: Mutex::default(),
                 audited: Mutex::default(),
                 audit_works: Mutex::new(Ok(())),
+                unwatched: Mutex::default(),
             });
             let outbox = outbox(&store, &others).await;
             let oncall = Arc::new(Scripted { script: Mutex::new(script.into()), told: Mutex::default(), refresh });
@@ -385,6 +403,7 @@ mod tests {
             audit: Arc::clone(others) as _,
             reread: Arc::clone(others) as _,
             approvals: Arc::clone(others) as _,
+            watch: Arc::clone(others) as _,
             clock: Arc::new(move || *clock.now.lock()),
         };
         Arc::new(Outbox::new(Arc::clone(store), epoch, Config::default(), peers))
@@ -652,6 +671,18 @@ mod tests {
         world.see("-a").await;
         assert_eq!(world.pass(600).await, [(1, vec!["resolved"])]);
         assert_eq!(world.store.groups("oncall").await.unwrap(), [].into());
+    }
+
+    #[tokio::test]
+    async fn what_is_not_watched_any_more_is_not_told_again() {
+        for refresh in [None, Some(SignedDuration::from_mins(30))] {
+            let mut world = World::new(vec![], refresh).await;
+            world.see("a b").await;
+            world.pass(10).await;
+            *world.others.unwatched.lock() = Some(finding("b"));
+            let again = world.pass(250).await;
+            assert!(!again.is_empty() && again.iter().all(|(_, words)| words.len() == 1), "{again:?}");
+        }
     }
 
     #[tokio::test]

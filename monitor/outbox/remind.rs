@@ -66,10 +66,8 @@ impl Outbox {
     ) -> Result<OpenGroups, StoreError> {
         let mut open = OpenGroups::new();
         let mut after = None;
-        loop {
-            let page = self.open_findings(after).await?;
-            let Some(last) = page.last() else { return Ok(open) };
-            after = Some(last.fingerprint);
+        while let Some((last, page)) = self.open_findings(after).await? {
+            after = Some(last);
             for finding in page {
                 for route in routes_of(root, &finding).into_iter().filter(|route| *route.receiver == *name) {
                     let group = route.group_of(&finding);
@@ -79,6 +77,7 @@ impl Outbox {
                 }
             }
         }
+        Ok(open)
     }
 
     /// What failed is tried again when the receiver is looked at next; what was refused, after the whole interval.

@@ -28,6 +28,9 @@ const AT_ONCE: usize = 500;
 const FIRST_WAIT: SignedDuration = SignedDuration::from_secs(5);
 const LONGEST_WAIT: SignedDuration = SignedDuration::from_mins(10);
 
+/// Some open findings, and the last one up to which this is all.
+pub(super) type Page = (Fingerprint, Vec<Finding>);
+
 /// Rows that become one notification.
 #[derive(Debug)]
 struct Letter {
@@ -183,10 +186,8 @@ impl Outbox {
         }
         self.refreshed.lock().insert(Arc::clone(name), now);
         let mut after = None;
-        loop {
-            let page = self.open_findings(after).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = Some(last.fingerprint);
+        while let Some((last, page)) = self.open_findings(after).await? {
+            after = Some(last);
             let is_for_it = |finding: &_| routes_of(route, finding).iter().any(|route| route.receiver == *name);
             let notices: Vec<Notice> =
                 page.into_iter().filter(is_for_it).map(|finding| Notice { status: Status::Firing, finding }).collect();
@@ -194,12 +195,17 @@ impl Outbox {
                 return Ok(());
             }
         }
+        Ok(())
     }
 
-    /// Returns the open findings after that one, as many as are told in one go.
-    pub(super) async fn open_findings(&self, after: Option<Fingerprint>) -> Result<Vec<Finding>, StoreError> {
+    /// Returns those open findings after that one that are still watched, as many as are told in one go, and the last one
+    /// that was looked at; nothing if there is no more.
+    pub(super) async fn open_findings(&self, after: Option<Fingerprint>) -> Result<Option<Page>, StoreError> {
         let filter = Filter { phases: vec![Phase::Open], after, limit: Some(PAGE), ..Filter::default() };
-        self.store.findings(&filter).await
+        let mut page = self.store.findings(&filter).await?;
+        let last = page.last().map(|finding| finding.fingerprint);
+        page.retain(|finding| self.peers.watch.watches(finding));
+        Ok(last.map(|last| (last, page)))
     }
 
     pub(super) fn is_held(&self, name: &str, now: Timestamp) -> bool {

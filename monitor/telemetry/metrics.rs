@@ -200,9 +200,10 @@ impl Metrics {
         self.world.lock().watch(watched);
     }
 
-    /// Notes which scopes a cloud has: what is not known of them yet is unknown, and not nothing.
-    pub fn expect_scopes(&self, scopes: &[Scope]) {
-        self.world.lock().expect(scopes);
+    /// Notes which scopes a cloud has: what is not known of them yet is unknown, and not nothing, and what was known of
+    /// others is forgotten.
+    pub fn expect_scopes(&self, cloud: &str, scopes: &[Scope]) {
+        self.world.lock().expect(cloud, scopes);
     }
 
     /// Returns what each ignore rule hid in the last look at each scope.

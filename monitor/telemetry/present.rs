@@ -3,7 +3,7 @@
 //!
 //! It counts nothing that happened; that is `metrics`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -14,7 +14,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use driftwarden_core::control::{self, Status, Tallies};
 use driftwarden_core::finding::{Finding, Phase};
 use driftwarden_core::ignore::{Ignored, STALE_AFTER};
-use driftwarden_core::resource::{Gap, GapReason, Labels, NOT_APPLICABLE, Provider, Scope};
+use driftwarden_core::resource::{Gap, GapReason, Labels, Provider, Scope};
 use driftwarden_core::rule::RuleSet;
 
 use super::labels::{self, Fold};
@@ -126,11 +126,10 @@ impl World {
         self.watched = watched;
     }
 
-    /// Notes the scopes of one cloud. What stood for them while the cloud did not say which it has is forgotten.
-    pub(super) fn expect(&mut self, scopes: &[Scope]) {
-        let Some(first) = scopes.first() else { return };
-        let stands_in = |scope: &Scope| *scope.account == *NOT_APPLICABLE && *scope.region == *NOT_APPLICABLE;
-        self.scopes.retain(|scope, _| scope.cloud != first.cloud || !stands_in(scope) || scopes.contains(scope));
+    /// Notes that a cloud has these scopes and no others: what was seen of others must not stand there for ever.
+    pub(super) fn expect(&mut self, cloud: &str, scopes: &[Scope]) {
+        let expected: BTreeSet<&Scope> = scopes.iter().collect();
+        self.scopes.retain(|scope, _| *scope.cloud != *cloud || expected.contains(scope));
         for scope in scopes {
             self.scopes.entry(scope.clone()).or_default();
         }
@@ -312,6 +311,7 @@ mod tests {
     use crate::telemetry::metrics::Metrics;
     use driftwarden_core::control::{Reading, Tally};
     use driftwarden_core::finding::Severity;
+    use driftwarden_core::resource::NOT_APPLICABLE;
     use driftwarden_core::rule::{Rule, RuleSource};
 
     fn scope(region: &str) -> Scope {
@@ -335,6 +335,24 @@ mod tests {
         assert!(before.contains(r#"driftwarden_coverage_ratio{cloud="p",scope="aws://1/r"} 0.25"#), "{before}");
         metrics.watch(Watched::default());
         assert!(!text(&metrics).contains("aws://1/r"));
+    }
+
+    #[test]
+    fn a_region_that_a_cloud_has_no_more_says_nothing_any_more() {
+        let (metrics, rules) = (Metrics::default(), rules());
+        metrics.watch(watched(&["p", "q"], &rules));
+        let other = Scope { cloud: "q".into(), ..scope("r") };
+        for scope in [scope("r"), scope("s"), other.clone()] {
+            metrics.set_scope(&scope, looked_at(&rules, 1));
+        }
+        metrics.expect_scopes("p", &[scope("s")]);
+        let told = text(&metrics);
+        assert!(!told.contains(r#"{cloud="p",scope="aws://1/r""#), "{told}");
+        assert!(told.contains(r#"{cloud="p",scope="aws://1/s""#) && told.contains(r#"{cloud="q",scope="aws://1/r""#));
+        // Of what passed there, nothing is left either.
+        metrics.watch(watched(&["p"], &rules));
+        metrics.expect_scopes("p", &[]);
+        check(&metrics, "unknown", Some("0.0"));
     }
 
     fn rules() -> Arc<RuleSet> {
@@ -371,7 +389,7 @@ mod tests {
         let (metrics, rules) = (Metrics::default(), rules());
         metrics.watch(watched(&["p", "q"], &rules));
         check(&metrics, "unknown", Some("0.0"));
-        metrics.expect_scopes(&[scope("r"), scope("s")]);
+        metrics.expect_scopes("p", &[scope("r"), scope("s")]);
         metrics.set_scope(&scope("r"), looked_at(&rules, 1));
         metrics.watch(watched(&["p"], &rules));
         check(&metrics, "unknown", Some("0.0"));
@@ -393,7 +411,7 @@ mod tests {
         metrics.watch(watched(&["p"], &rules));
         let stand_in = Scope { account: NOT_APPLICABLE.into(), ..scope(NOT_APPLICABLE) };
         metrics.set_scope(&stand_in, ScopeState::default());
-        metrics.expect_scopes(&[scope("r")]);
+        metrics.expect_scopes("p", &[scope("r")]);
         metrics.set_scope(&scope("r"), looked_at(&rules, 1));
         check(&metrics, "pass", Some("1.0"));
     }

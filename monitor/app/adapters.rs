@@ -19,6 +19,7 @@ use super::{Plan, Shared};
 use crate::audit::{Audit, Record};
 use crate::collect::Collector;
 use crate::config::Config;
+use crate::desired::set::Remembered;
 use crate::ledger::Ledger;
 use crate::outbox::{self, Outbox, Peers};
 use crate::remediate::{self, Answer, Approval, Approvals, Reread};
@@ -178,6 +179,7 @@ impl Reread for Rereader {
             return unread(&why);
         }
         let stacks = Stacks(&plan.clouds);
+        let stacks = Remembered::new(&stacks);
         let asked = sources::asked(&sources::said(&plan, cloud), scope, &*cloud.collector, &stacks).await;
         if asked.expected.overlooks(&id.kind, &id.name) {
             return unread("Git does not say that it must be in this scope");

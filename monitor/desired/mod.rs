@@ -647,6 +647,36 @@ mod tests {
         assert_eq!(placed(vec![stack(None)], &Stacks(&["eu-west-1", "us-east-1"]), &two).await, both);
     }
 
+    /// Answers when as many ask at the same time as there are regions; counts how often it was asked.
+    struct Together(tokio::sync::Barrier, std::sync::atomic::AtomicUsize);
+
+    #[async_trait::async_trait]
+    impl crate::desired::set::StackReader for Together {
+        async fn stack(&self, _: &Scope, _: &str) -> anyhow::Result<Option<DeployedStack>> {
+            self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            self.0.wait().await;
+            Ok(None)
+        }
+    }
+
+    #[tokio::test]
+    async fn all_regions_are_asked_for_a_stack_at_the_same_time_and_once() {
+        let fixture = Fixture::new();
+        let revision = fixture.commit(&[("cfn/app.yaml", TEMPLATE)]);
+        let mut config = fixture.config();
+        config.stacks = vec![stack(None)];
+        let set = Source::open(config, fixture.path()).unwrap().load(&revision).unwrap();
+        let regions = ["-", "eu-west-1", "us-east-1", "us-west-2"].map(scope);
+        let places = Places::new(regions.to_vec(), Extent::Whole);
+        let reader = Together(tokio::sync::Barrier::new(3), 0.into());
+        let remembered = Remembered::new(&reader);
+        let looks = regions.iter().map(|region| set.declared(region, &places, &remembered));
+        let asked = futures_util::future::join_all(looks);
+        let declared = tokio::time::timeout(std::time::Duration::from_secs(10), asked).await.unwrap();
+        assert!(declared.iter().all(|declared| declared.unresolved.len() == 1), "{declared:?}");
+        assert_eq!(reader.1.into_inner(), 3);
+    }
+
     #[tokio::test]
     async fn a_stack_that_is_not_found_is_expected_nowhere() {
         let nowhere = "(it is in none of 2 accounts and regions; hint: say where under `stacks`)";

@@ -10,14 +10,19 @@ use driftwarden_core::expected::Overlooked;
 use driftwarden_core::ignore::IgnoreRule;
 use driftwarden_core::region;
 use driftwarden_core::resource::{Desired, Kind, NOT_APPLICABLE, Origin, Provider, Scope};
+use futures_util::{StreamExt, stream};
 use globset::{GlobBuilder, GlobMatcher};
-use tokio::sync::Mutex;
+use parking_lot::Mutex;
+use tokio::sync::OnceCell;
 
 use crate::desired::cloudformation::{DeployedStack, StackFacts, Template};
 use crate::desired::file::{File, Kustomization};
 use crate::desired::kubernetes::{Definitions, Object};
 use crate::desired::place::{self, Extent, Place, Places};
 use crate::desired::{Config, DesiredError, Shrink, Skipped, StackConfig, Unresolved};
+
+/// Accounts and regions that are asked for a stack at once.
+const ASKED_AT_ONCE: usize = 8;
 
 /// Tells what the cloud knows of a stack.
 #[async_trait]
@@ -327,8 +332,12 @@ impl Deployment<'_> {
         declared: &mut Declared,
     ) -> Vec<Home> {
         let (mut homes, mut is_anywhere) = (Vec::new(), false);
+        let mut asked = Vec::new();
         for home in candidates {
-            let deployed = reader.stack(home, &stack.stack).await;
+            asked.push(async move { (*home, reader.stack(home, &stack.stack).await) });
+        }
+        let mut answers = stream::iter(asked).buffered(ASKED_AT_ONCE);
+        while let Some((home, deployed)) = answers.next().await {
             is_anywhere |= !matches!(deployed, Ok(None));
             match deployed {
                 Ok(Some(deployed)) if is_seen_from(home, here) => {
@@ -404,8 +413,8 @@ fn is_seen_from(home: &Scope, here: &Scope) -> bool {
     home.account == here.account && (&*here.region == NOT_APPLICABLE || home.region == here.region)
 }
 
-/// What was answered about a stack, or why nothing was.
-type Answer = Result<Option<DeployedStack>, String>;
+/// What was answered about a stack, or why nothing was, once that is known.
+type Answer = Arc<OnceCell<Result<Option<DeployedStack>, String>>>;
 
 /// Asks once for each stack, also where asking fails.
 pub struct Remembered<'a> {
@@ -430,16 +439,9 @@ impl<'a> Remembered<'a> {
 impl StackReader for Remembered<'_> {
     async fn stack(&self, scope: &Scope, stack: &str) -> anyhow::Result<Option<DeployedStack>> {
         let key = (scope.clone(), stack.to_owned());
-        let mut known = self.known.lock().await;
-        if !known.contains_key(&key) {
-            let found = self.inner.stack(scope, stack).await.map_err(|error| format!("{error:#}"));
-            known.insert(key.clone(), found);
-        }
-        match known.get(&key) {
-            Some(Ok(found)) => Ok(found.clone()),
-            Some(Err(why)) => Err(anyhow::anyhow!("{why}")),
-            None => Ok(None),
-        }
+        let known = Arc::clone(self.known.lock().entry(key).or_default());
+        let ask = async || self.inner.stack(scope, stack).await.map_err(|error| format!("{error:#}"));
+        known.get_or_init(ask).await.clone().map_err(|why| anyhow::anyhow!("{why}"))
     }
 }
 

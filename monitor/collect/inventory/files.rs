@@ -32,6 +32,11 @@ fn unread(path: &Path, error: &std::io::Error) -> Unread {
     Unread(reason, format!("failed to read `{}`: {}", path.display(), error.kind()))
 }
 
+fn linked(path: &Path) -> Unread {
+    let why = "is a link, and links to folders are not followed; hint: name the folder that it leads to";
+    Unread(GapReason::Partial, format!("`{}` {why}", path.display()))
+}
+
 /// What tells a file from the same file after somebody wrote to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Stamp {
@@ -123,6 +128,8 @@ pub(super) struct Pattern {
     /// The folder in front of the first part that is a glob, or the file itself.
     base: PathBuf,
     matcher: Option<GlobMatcher>,
+    /// Match the folders on the way; nothing where a glob cannot be taken apart at its slashes.
+    ways: Option<Vec<GlobMatcher>>,
 }
 
 impl Pattern {
@@ -131,10 +138,17 @@ impl Pattern {
         let is_plain = |part: &Component<'_>| !part.as_os_str().to_string_lossy().contains(['*', '?', '[', '{']);
         let base: PathBuf = Path::new(text).components().take_while(is_plain).collect();
         if base == Path::new(text) {
-            return Ok(Self { text: text.to_owned(), base, matcher: None });
+            return Ok(Self { text: text.to_owned(), base, matcher: None, ways: None });
         }
-        let matcher = GlobBuilder::new(text).literal_separator(true).build()?.compile_matcher();
-        Ok(Self { text: text.to_owned(), base, matcher: Some(matcher) })
+        let matcher = |text: &str| Ok(GlobBuilder::new(text).literal_separator(true).build()?.compile_matcher());
+        let ways = text.match_indices('/').filter_map(|(at, _)| text.get(..at)).map(matcher);
+        let ways = ways.collect::<Result<_, globset::Error>>().ok();
+        Ok(Self { text: text.to_owned(), base, matcher: Some(matcher(text)?), ways })
+    }
+
+    /// Returns whether files in or below a folder can match.
+    fn leads_through(&self, folder: &Path) -> bool {
+        self.ways.as_ref().is_none_or(|ways| ways.iter().any(|way| way.is_match(folder)))
     }
 
     /// Returns the files that match.
@@ -148,9 +162,12 @@ impl Pattern {
             for entry in fs::read_dir(at).map_err(|error| unread(at, &error))? {
                 let entry = entry.map_err(|error| unread(at, &error))?;
                 let path = folder.join(entry.file_name());
-                // Links to files are followed, links to folders are not: they could go round.
-                if entry.file_type().map_err(|error| unread(&path, &error))?.is_dir() {
+                let sort = entry.file_type().map_err(|error| unread(&path, &error))?;
+                if sort.is_dir() {
                     folders.push(path);
+                // Links to files are followed, links to folders are not: they could go round.
+                } else if sort.is_symlink() && !path.is_file() && self.leads_through(&path) {
+                    return Err(linked(&path));
                 } else if matcher.is_match(&path) {
                     found.push(path);
                 }

@@ -460,6 +460,37 @@ mod tests {
     const HOSTS: &str = "paths: ['~/*.json'], mapping: {items: /hosts, kind: host, name: /id, attributes: /spec}";
     const TYPED: &str = "paths: ['~/**/*'], mapping: {kind: /type, name: /id}";
 
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_linked_folder_through_which_a_pattern_leads_is_a_gap_and_no_absence() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        fs::create_dir_all(root.join("real/web")).unwrap();
+        fs::create_dir_all(root.join("hosts")).unwrap();
+        fs::write(root.join("real/web/vars.json"), "{}").unwrap();
+        fs::write(root.join("hosts/a.json"), "{}").unwrap();
+        std::os::unix::fs::symlink(root.join("real/web"), root.join("hosts/web")).unwrap();
+        std::os::unix::fs::symlink(root.join("real/web/vars.json"), root.join("hosts/b.json")).unwrap();
+        let files = |pattern: &str| match Pattern::new(&format!("{}/{pattern}", root.display())).unwrap().files() {
+            Ok(files) => files.len().to_string(),
+            Err(Unread(reason, why)) => {
+                format!("{} {}", reason.as_str(), why.replace(&root.display().to_string(), "~"))
+            }
+        };
+        let gap = "partial `~/hosts/web` is a link, and links to folders are not followed; hint: name the folder that it \
+                   leads to";
+        for pattern in
+            ["hosts/*/vars.json", "hosts/**/*.json", "**/vars.json", "hosts/{web,db}/*.json", "*/{web/vars,x}.json"]
+        {
+            assert_eq!(files(pattern), gap, "{pattern}");
+        }
+        for (pattern, count) in
+            [("hosts/*.json", "2"), ("hosts/db*/*.json", "0"), ("hosts/web/*.json", "1"), ("real/*/*", "1")]
+        {
+            assert_eq!(files(pattern), count, "{pattern}");
+        }
+    }
+
     #[tokio::test]
     async fn every_form_becomes_resources() {
         let json = r#"{"hosts":[{"id":"a","spec":{"cpu":2}},{"id":7,"spec":{}}]}"#;

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use driftwarden_core::resource::{Gap, GapReason, Kind, NOT_APPLICABLE, Provider, ResourceId, Scope};
@@ -18,6 +19,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
 use tracing::{Instrument, info_span};
 
 use self::client::{Client, Entry, Failure};
@@ -37,6 +39,8 @@ mod rehearse;
 mod tests;
 mod watch;
 
+/// For so long what a cluster does not serve is not asked for again; what it serves, it goes on to serve.
+const FRESH: Duration = Duration::from_mins(1);
 /// Kinds read at the same time.
 const CONCURRENCY: usize = 4;
 /// How long a schema is good: a definition of a custom resource may change at any time, and asking whether it did is cheap.
@@ -129,7 +133,8 @@ pub struct Kubernetes {
     client: Client,
     kinds: Selected,
     namespaces: Selected,
-    known: Mutex<Option<Arc<Discovery>>>,
+    /// What discovery said last, and when.
+    known: Mutex<Option<(Instant, Arc<Discovery>)>>,
     statements: Statements,
 }
 
@@ -180,17 +185,19 @@ impl Kubernetes {
     /// Asks anew what the cluster serves.
     async fn discover(&self) -> Result<Arc<Discovery>, Failure> {
         let found = Arc::new(discovery::discover(&self.client).await?);
-        *self.known.lock() = Some(Arc::clone(&found));
+        *self.known.lock() = Some((Instant::now(), Arc::clone(&found)));
         Ok(found)
     }
 
     /// Returns where a kind is served, or nothing if the cluster surely has no such kind.
     async fn find(&self, kind: &Kind) -> Result<Option<Served>, Failure> {
         let known = self.known.lock().clone();
-        if let Some(Known::Served(served)) = known.as_ref().map(|known| known.find(kind)) {
-            return Ok(Some(served.clone()));
-        }
-        match self.discover().await?.find(kind) {
+        let known = known.filter(|(at, known)| at.elapsed() < FRESH || matches!(known.find(kind), Known::Served(_)));
+        let known = match known {
+            Some((_, known)) => known,
+            None => self.discover().await?,
+        };
+        match known.find(kind) {
             Known::Served(served) => Ok(Some(served.clone())),
             Known::Unlistable => Err(unlistable()),
             Known::Unsure(failure) => Err(failure.clone()),

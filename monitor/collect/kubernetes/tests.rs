@@ -234,6 +234,18 @@ async fn kinds_that_do_not_exist_are_read_to_the_end_and_noise_is_not_read() {
 }
 
 #[tokio::test]
+async fn what_a_cluster_lacks_is_not_asked_for_again_at_once() {
+    let group = r#"{"kind":"APIGroupList","groups":[]}"#;
+    let script = Script::cluster().with("/apis", &[(200, group), (500, "")]);
+    let cluster = cluster(script, "").await;
+    for name in ["a", "b", "c"] {
+        let id = cluster.scopes().await.unwrap().remove(0).id(&"shop/Refund".into(), name);
+        // The second discovery would fail.
+        assert!(matches!(cluster.read(&id).await, Ok(Reading::Absent)), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn selections_leave_out_kinds_and_namespaces() {
     let pods = r#"{"kind":"PodList","items":[{"metadata":{"name":"a","namespace":"shop"}},{"metadata":{"name":"b","namespace":"kube-system"}}]}"#;
     let script = || Script::cluster().with(PODS, &[(200, pods)]);

@@ -31,6 +31,8 @@ const SILENCE: Duration = Duration::from_secs(LASTS_SECS + 30);
 const LONGEST_PAUSE: Duration = Duration::from_mins(5);
 /// A watch that ends sooner has failed, whatever it says.
 const TOO_SOON: Duration = Duration::from_secs(1);
+/// A watch that lives so long was good, whatever ends it: proxies cut what is idle.
+const LONG_ENOUGH: Duration = Duration::from_secs(30);
 /// Kinds (or kinds in one namespace) that are watched at most; the others wait for the interval.
 const MOST: usize = 100;
 
@@ -69,6 +71,11 @@ impl From<Failure> for End {
     }
 }
 
+/// Returns whether a watch that lived so long and ended so may be begun again soon.
+fn is_good(end: &End, lived: Duration) -> bool {
+    lived > LONG_ENOUGH || matches!(end, End::Done) && lived > TOO_SOON
+}
+
 /// One kind, everywhere or in one namespace.
 struct Watch<'a> {
     cluster: &'a Kubernetes,
@@ -78,22 +85,23 @@ struct Watch<'a> {
     known: Option<HashMap<u64, u64>>,
     /// Where to go on; nothing where that is not known.
     version: Option<String>,
+    /// When the server last began to send; nothing if it did not.
+    begun: Option<Instant>,
     hasher: RandomState,
 }
 
 impl<'a> Watch<'a> {
     fn new(cluster: &'a Kubernetes, kind: &'a Kind, namespace: Option<&'a str>) -> Self {
-        Self { cluster, kind, namespace, known: None, version: None, hasher: RandomState::new() }
+        Self { cluster, kind, namespace, known: None, version: None, begun: None, hasher: RandomState::new() }
     }
 
     async fn keep(mut self, changed: &Notify) {
         let first = self.client().first_pause * 4;
         let mut pause = first;
         loop {
-            let begun = Instant::now();
+            self.begun = None;
             let end = self.follow(changed).await;
-            let is_healthy = matches!(end, End::Done) && begun.elapsed() > TOO_SOON;
-            pause = if is_healthy { first } else { pause };
+            pause = if self.was_good(&end) { first } else { pause };
             let wait = self.judge(&end, pause);
             pause = (pause * 2).min(LONGEST_PAUSE);
             sleep(jittered(wait)).await;
@@ -110,12 +118,16 @@ impl<'a> Watch<'a> {
             }
             End::Failed(failure) if failure.reason == GapReason::Denied => (WatchStep::Denied, LONGEST_PAUSE),
             // A new attempt is a retry, and retries have their share only.
-            End::Failed(_) if self.client().afford_retry() => (WatchStep::Broken, pause),
+            End::Failed(_) if self.was_good(end) || self.client().afford_retry() => (WatchStep::Broken, pause),
             End::Failed(_) => (WatchStep::Broken, LONGEST_PAUSE),
         };
         let why = if let End::Failed(failure) = end { failure.detail.as_str() } else { "" };
         emit(&WatchMoved { cloud: &self.cluster.config.name, kind: self.kind, step, why });
         wait
+    }
+
+    fn was_good(&self, end: &End) -> bool {
+        self.begun.is_some_and(|begun| is_good(end, begun.elapsed()))
     }
 
     fn client(&self) -> &'a Client {
@@ -142,6 +154,7 @@ impl<'a> Watch<'a> {
         self.version = Some(version);
         let query = format!("watch=1&allowWatchBookmarks=true&timeoutSeconds={LASTS_SECS}&resourceVersion={from}");
         let mut lines = self.client().stream(&format!("{path}?{query}")).await?;
+        self.begun = Some(Instant::now());
         emit(&WatchMoved { cloud: &self.cluster.config.name, kind: self.kind, step: WatchStep::Begun, why: "" });
         while let Some(line) = lines.next(SILENCE).await? {
             self.hear(&served, &line, changed)?;
@@ -356,6 +369,16 @@ mod tests {
         let ended = tokio::time::timeout(Duration::from_secs(10), watched).await;
         assert_eq!(peer.asked.lock().join(", "), want);
         ended.unwrap();
+    }
+
+    #[test]
+    fn a_watch_that_lived_long_enough_was_good_whatever_ended_it() {
+        let cut = || End::Failed(Failure::new(GapReason::Timeout, "cut"));
+        assert!(is_good(&cut(), Duration::from_mins(1)));
+        assert!(is_good(&End::Expired, Duration::from_mins(1)));
+        assert!(!is_good(&cut(), Duration::from_secs(20)));
+        assert!(is_good(&End::Done, Duration::from_secs(20)));
+        assert!(!is_good(&End::Done, Duration::from_millis(20)));
     }
 
     #[tokio::test]

@@ -520,13 +520,18 @@ impl Collector for Aws {
             return None;
         }
         let session = self.session.get();
-        let home = session.map(|session| &session.region);
-        let region = Some(&scope.region).filter(|region| ***region != *NOT_APPLICABLE).or(home);
-        let mut realm = region.map_or("aws", |region| call::partition_name(region)).to_owned();
+        let endpoint = self.config.endpoint.as_ref().or_else(|| session?.endpoint.as_ref());
+        if session.is_none() && endpoint.is_none() {
+            // Nobody has looked yet whether the environment or the profile names another address.
+            return None;
+        }
+        let home = regions::named(&self.config.regions).next().or_else(|| Some(&*session?.region));
+        let region = Some(&*scope.region).filter(|region| *region != NOT_APPLICABLE).or(home)?;
+        let mut realm = call::partition_name(region).to_owned();
         if !kind.as_str().starts_with("AWS::") {
             realm = format!("{realm}/{}/{}", scope.account, scope.region);
         }
-        if let Some(endpoint) = session.and_then(|session| session.endpoint.as_ref()) {
+        if let Some(endpoint) = endpoint {
             realm = format!("{realm} at {endpoint}");
         }
         Some(Validity { realm: realm.into(), life: describe::LIFE })

@@ -907,17 +907,38 @@ async fn who_may_not_ask_for_schemas_is_not_asked_for_all_of_them() {
 
 #[tokio::test]
 async fn a_schema_of_awss_own_holds_in_every_account_and_region_of_a_partition() {
-    let aws = Aws::new(config(&json!({}))).unwrap();
-    let realm = |account: &str, region: &str, kind: &str| {
-        let scope = Scope { account: account.into(), region: region.into(), ..scope() };
-        aws.validity(&scope, &kind.into()).map(|validity| validity.realm.to_string())
-    };
+    let aws = Aws::new(config(&json!({"endpoint": "http://localhost"}))).unwrap();
+    let realm = |account: &str, region: &str, kind: &str| realm(&aws, account, region, kind);
     let here = realm("1", "eu-west-1", KIND);
     assert!(here.is_some());
     assert_eq!(here, realm("2", "us-east-1", KIND));
     assert_ne!(here, realm("1", "cn-north-1", KIND));
     assert_ne!(realm("1", "eu-west-1", "Acme::Db::Table"), realm("2", "eu-west-1", "Acme::Db::Table"));
     assert_eq!(realm("1", "eu-west-1", "apps/Deployment"), None);
+}
+
+fn realm(aws: &Aws, account: &str, region: &str, kind: &str) -> Option<String> {
+    let scope = Scope { account: account.into(), region: region.into(), ..scope() };
+    aws.validity(&scope, &kind.into()).map(|validity| validity.realm.to_string())
+}
+
+#[tokio::test]
+async fn before_the_session_a_schema_holds_where_the_configuration_says_or_nowhere() {
+    let here = |settings: Value, region: &str| {
+        realm(&Aws::new(config(&settings)).unwrap(), "1", region, KIND).unwrap_or_default()
+    };
+    assert_eq!(here(json!({}), "eu-west-1"), "");
+    let endpoint = "http://localhost:4566/";
+    assert_eq!(
+        here(json!({"endpoint": endpoint, "regions": ["cn-*", "cn-north-1"]}), "-"),
+        format!("aws-cn at {endpoint}")
+    );
+    assert_eq!(here(json!({"endpoint": endpoint, "regions": []}), "-"), "");
+    // It is the same when the session was entered.
+    let server = Server::start(|_, _| xml_refusal(403, "AccessDenied")).await;
+    let entered = aws(server.address, &json!({}));
+    let endpoint = format!("http://{}/", server.address);
+    assert_eq!(realm(&entered, "1", "-", KIND), Some(here(json!({"endpoint": endpoint}), "-")));
 }
 
 #[test]

@@ -160,7 +160,35 @@ pub(super) fn is_left_out(name: &str, value: &Value) -> bool {
 /// other entry of a map, a list or a structure is somebody's.
 pub(super) fn counts_in_atomic(path: &[Step<'_>], (name, value): (&str, &Value), (at, place): (Place, Place)) -> bool {
     let is_entry = at.marks & mark::FREE_FORM != 0 || value.is_object() || value.is_array();
-    is_entry && place.marks & mark::QUANTITY == 0 && !is_empty(value) && !is_bookkeeping(path, name)
+    // A structure without anything in it may say a lot: as a selector, everything.
+    let says_something = value.is_object() || !is_empty(value);
+    is_entry && place.marks & mark::QUANTITY == 0 && says_something && !is_bookkeeping(path, name)
+}
+
+/// Returns whether an attribute is one of the maps that a server leaves out when they are empty. Structures are given
+/// back as they are.
+pub(super) fn is_map(name: &str) -> bool {
+    matches!(
+        name,
+        "annotations"
+            | "binaryData"
+            | "capacity"
+            | "data"
+            | "default"
+            | "defaultRequest"
+            | "hard"
+            | "labels"
+            | "limits"
+            | "matchLabels"
+            | "nodeSelector"
+            | "options"
+            | "overhead"
+            | "parameters"
+            | "requests"
+            | "selector"
+            | "stringData"
+            | "volumeAttributes"
+    )
 }
 
 /// Returns whether the order of a list means nothing.

@@ -117,17 +117,18 @@ fn is_ordered(walk: &Walk<'_>, lists: Lists<'_>, at: Place) -> bool {
     if at.marks & mark::ORDERED != 0 {
         return true;
     }
-    if at.marks & mark::UNORDERED != 0 || at.whole {
+    if at.marks & mark::UNORDERED != 0 || at.policy {
         return false;
     }
     match walk.flavor {
+        _ if walk.is_document() => true,
         Flavor::Kubernetes => {
             walk.is_stated(at)
                 || (kubernetes::list_keys(walk.name(), lists.0).is_none() && !kubernetes::is_set(walk.name()))
         }
         Flavor::Other => key_of(walk, lists).is_none(),
         _ if !walk.knows(Class::AnyOrder) => true,
-        _ => walk.is_document() || walk.knowledge.lists(&ORDERED, |word| word == walk.name()),
+        _ => walk.knowledge.lists(&ORDERED, |word| word == walk.name()),
     }
 }
 
@@ -204,7 +205,7 @@ fn note_provided<'a>(walk: &mut Walk<'a>, observed: &'a [Value], place: Place) {
 fn order_fold((at, keys): (Place, &[&str])) -> &'static str {
     if at.marks & mark::UNORDERED != 0 {
         "order means nothing (provider schema)"
-    } else if at.whole {
+    } else if at.policy {
         "order means nothing in a policy document"
     } else if keys.is_empty() {
         Class::AnyOrder.fold()

@@ -239,4 +239,6 @@ impl Flavor {
 #[cfg(test)]
 mod properties;
 #[cfg(test)]
+mod seen;
+#[cfg(test)]
 mod tests;

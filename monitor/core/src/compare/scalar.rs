@@ -87,14 +87,23 @@ fn texts(walk: &Walk<'_>, pair: (&str, &str), at: Place) -> Judgment {
     if let Some(fold) = said_by_table(pair, at) {
         return Judgment::Same(fold);
     }
-    if let Some((class, _)) = TEXTS.iter().find(|(fold, same)| walk.knows(*fold) && same(walk, pair, at)) {
+    // A server of Kubernetes keeps every text as it came; what it writes anew was asked before.
+    let mut known = TEXTS.iter().filter(|(class, _)| walk.flavor != Flavor::Kubernetes && walk.knows(*class));
+    if let Some((class, _)) = known.find(|(class, same)| !is_kept(walk, *class, at) && same(walk, pair, at)) {
         return Judgment::Same(class.fold());
     }
     match walk.flavor {
         Flavor::Aws => amazon(walk, pair, at),
-        Flavor::Gcp if walk.knows(Class::Google) && google(pair.0, pair.1) => Judgment::Same(Class::Google.fold()),
+        Flavor::Gcp if walk.knows(Class::Google) => google(walk, pair),
         _ => Judgment::Different,
     }
+}
+
+/// Returns whether a service keeps texts letter by letter where they mean nothing to it: in maps whose keys people invent
+/// and in values that only programs of theirs read.
+fn is_kept(walk: &Walk<'_>, class: Class, at: Place) -> bool {
+    matches!(class, Class::Decimal | Class::Encoded)
+        && (at.marks & mark::FREE_FORM != 0 || walk.name() == "Value" || walk.inside(|name| name == "Variables"))
 }
 
 /// Returns why two texts mean the same, if the table says so.
@@ -178,7 +187,7 @@ fn is_header(walk: &Walk<'_>, at: Place) -> bool {
 /// Returns whether a text is an action of a policy, a weekly window or a mail address.
 fn is_plain(walk: &Walk<'_>, text: &str, at: Place) -> bool {
     let name = walk.name();
-    (at.whole && matches!(name, "Action" | "NotAction")) || name.ends_with("Window") || is_address(name, text)
+    (at.policy && matches!(name, "Action" | "NotAction")) || name.ends_with("Window") || is_address(name, text)
 }
 
 /// Returns whether a text was read as the name that the service keeps in lower case. A name that cannot be changed
@@ -239,6 +248,8 @@ fn is_vocabulary(walk: &Walk<'_>, at: Place) -> bool {
     ];
     let name = walk.name();
     !matches!(walk.flavor, Flavor::Kubernetes | Flavor::Other)
+        // A document is kept as it was written, and what it is compared with at work is told from it by case.
+        && !(at.whole || walk.is_document())
         && at.marks & mark::FREE_FORM == 0
         && !FREE.iter().any(|end| name.ends_with(end) || name.eq_ignore_ascii_case(end))
         && !walk.inside(|name| {
@@ -342,14 +353,18 @@ fn span(text: &str) -> Option<u64> {
     (date.len() + time.len() > 0).then(|| days.saturating_add(seconds))
 }
 
-/// An SSH public key is its type and its bytes; the comment after them is not kept.
+/// An SSH public key is its type and its bytes; the comment after them is not kept. Each line of a list of keys counts.
 fn same_public_key(left: &str, right: &str) -> bool {
     let known = |text: &str| text.starts_with("ssh-") || text.starts_with("ecdsa-");
     let essence = |text: &str| text.split_whitespace().take(2).map(ToOwned::to_owned).collect::<Vec<_>>();
-    known(left) && known(right) && essence(left).len() == 2 && essence(left) == essence(right)
+    let one_line = |text: &str| !text.trim_end().contains(['\n', '\r']);
+    [left, right].into_iter().all(|text| known(text) && one_line(text))
+        && essence(left).len() == 2
+        && essence(left) == essence(right)
 }
 
-/// Returns whether a version is one of those that a shorter one stands for: `8.0.45` of `8.0`, `1.4.0` of `LATEST`.
+/// Returns whether a version is one of those that a shorter one stands for: `8.0.45` of `8.0`, `1.4.0` of `LATEST`. Where
+/// it is written `$LATEST`, it is read so: a number was put in its place by somebody.
 fn is_version_of(name: &str, wanted: &str, found: &str) -> bool {
     let version = |text: &str| {
         text.starts_with(|c: char| c.is_ascii_digit())
@@ -358,7 +373,7 @@ fn is_version_of(name: &str, wanted: &str, found: &str) -> bool {
     if !name.ends_with("Version") || !version(found) {
         return false;
     }
-    let moving = wanted.trim_start_matches('$').eq_ignore_ascii_case("latest") || wanted == "$Default";
+    let moving = wanted.eq_ignore_ascii_case("latest");
     let wanted = wanted.strip_suffix(".x").unwrap_or(wanted);
     let longer = version(wanted) && found.strip_prefix(wanted).is_some_and(|rest| rest.starts_with('.'));
     moving || longer
@@ -370,9 +385,14 @@ fn same_access_list(left: &str, right: &str) -> bool {
     is_list(left) && is_list(right) && without_reset(left).eq(without_reset(right))
 }
 
-/// Returns the words of a Redis access control list without the reset that everybody begins with.
+/// Returns the words of a Redis access control list without the reset that everybody begins with. After a grant, the
+/// same word takes everything away.
 fn without_reset(text: &str) -> impl Iterator<Item = &str> {
-    text.split_whitespace().filter(|word| *word != "-@all")
+    let mut granted = false;
+    text.split_whitespace().filter(move |word| {
+        granted |= word.starts_with('+') || *word == "allcommands";
+        granted || *word != "-@all"
+    })
 }
 
 /// Folds of Amazon's names: an ARN for a name, an alias for a key, an account for its root.
@@ -381,18 +401,19 @@ fn amazon(walk: &Walk<'_>, (left, right): (&str, &str), at: Place) -> Judgment {
         return judgment;
     }
     match () {
-        () if walk.knows(Class::ArnForName) && (names(walk, left, right) || names(walk, right, left)) => {
+        () if walk.knows(Class::ArnForName) && (names(walk, (left, right), at) || names(walk, (right, left), at)) => {
             Judgment::Same(Class::ArnForName.fold())
         }
-        () if walk.knows(Class::ArnSuffix)
+        () if !at.whole
+            && walk.knows(Class::ArnSuffix)
             && (same_but_for_suffix(left, right) || same_but_for_suffix(right, left)) =>
         {
             Judgment::Same(Class::ArnSuffix.fold())
         }
-        () if at.whole && walk.knows(Class::Principal) && policy::same_account(left, right) => {
+        () if at.policy && walk.knows(Class::Principal) && policy::same_account(left, right) => {
             Judgment::Same(Class::Principal.fold())
         }
-        () if at.whole && walk.knows(Class::ArnForName) && policy::is_shorthand(left, right) => {
+        () if at.policy && walk.knows(Class::ArnForName) && policy::is_shorthand(left, right) => {
             Judgment::Same(Class::ArnForName.fold())
         }
         () if walk.knows(Class::Garbled) && is_garbled(left, right) => Judgment::Unknown,
@@ -408,18 +429,11 @@ fn is_garbled(wanted: &str, found: &str) -> bool {
         && wanted.chars().zip(found.chars()).all(|(left, right)| left == right || (left == '?' && !right.is_ascii()))
 }
 
-/// Returns whether an ARN names what a plain name names in the same account and region.
-fn names(walk: &Walk<'_>, arn: &str, name: &str) -> bool {
-    let Some((region, account, resource)) = arn_parts(arn) else { return false };
-    let context = walk.facts.context;
-    let here = |part: &str, here: &str| part.is_empty() || part == here || here.is_empty() || here == "-";
-    if name.is_empty() || !here(region, &context.region) || !(here(account, &context.account) || account == "aws") {
-        return false;
-    }
-    if let Some((_, _, other)) = arn_parts(name) {
-        return other == resource
-            && arn.split(':').nth(2) == name.split(':').nth(2)
-            && (account.is_empty() || name.contains("::"));
+/// Returns whether an ARN names what a name, or an ARN that says less, names in the same account and region.
+fn names(walk: &Walk<'_>, (text, name): (&str, &str), at: Place) -> bool {
+    let Some(arn) = Arn::of(text).filter(|arn| !name.is_empty() && is_here(walk, arn)) else { return false };
+    if let Some(other) = Arn::of(name) {
+        return is_here(walk, &other) && arn.says_no_other_than(&other);
     }
     let ends = |resource: &str| {
         resource == name
@@ -428,15 +442,28 @@ fn names(walk: &Walk<'_>, arn: &str, name: &str) -> bool {
                 .is_some_and(|before| before.ends_with(['/', ':']) || (name.starts_with('/') && !before.is_empty()))
     };
     if let Some(role) = name.strip_prefix("IamRole(") {
-        return role.trim_end_matches(')').split("iamRoleArn=").nth(1) == Some(arn);
+        return role.trim_end_matches(')').split("iamRoleArn=").nth(1) == Some(text);
     }
-    ends(resource) || without_letters(arn, resource).is_some_and(ends) || url_names(name, account, resource)
+    ends(arn.resource)
+        || !at.whole && without_letters(&arn).is_some_and(ends)
+        || url_names(name, arn.account, arn.resource)
+}
+
+/// Returns whether an ARN is of the account and region at hand, or of those of everybody.
+fn is_here(walk: &Walk<'_>, arn: &Arn<'_>) -> bool {
+    let context = walk.facts.context;
+    is_at(arn.region, &context.region) && (is_at(arn.account, &context.account) || arn.account == "aws")
+}
+
+/// Returns whether a part of an ARN is what it is here, as far as both are known.
+fn is_at(part: &str, here: &str) -> bool {
+    part.is_empty() || part == here || here.is_empty() || here == "-"
 }
 
 /// Returns the name in a secret's ARN, without the dash and the six letters that the service adds.
-fn without_letters<'a>(arn: &str, resource: &'a str) -> Option<&'a str> {
-    let (name, letters) = resource.rsplit_once('-')?;
-    (arn.split(':').nth(2) == Some("secretsmanager") && is_six_letters(letters)).then_some(name)
+fn without_letters<'a>(arn: &Arn<'a>) -> Option<&'a str> {
+    let (name, letters) = arn.resource.rsplit_once('-')?;
+    (arn.service == "secretsmanager" && is_six_letters(letters)).then_some(name)
 }
 
 fn is_six_letters(text: &str) -> bool {
@@ -458,14 +485,29 @@ fn same_but_for_suffix(short: &str, long: &str) -> bool {
     }
 }
 
-/// Returns region, account and resource of an ARN.
-fn arn_parts(text: &str) -> Option<(&str, &str, &str)> {
-    let mut parts = text.splitn(6, ':');
-    if parts.next()? != "arn" {
-        return None;
+/// The parts of an ARN.
+pub(super) struct Arn<'a> {
+    partition: &'a str,
+    service: &'a str,
+    region: &'a str,
+    pub(super) account: &'a str,
+    resource: &'a str,
+}
+
+impl<'a> Arn<'a> {
+    pub(super) fn of(text: &'a str) -> Option<Self> {
+        let mut parts = text.strip_prefix("arn:")?.splitn(5, ':');
+        let mut part = || parts.next();
+        Some(Self { partition: part()?, service: part()?, region: part()?, account: part()?, resource: part()? })
     }
-    let (_, _, region, account) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-    Some((region, account, parts.next()?))
+
+    /// Returns whether two ARNs name the same, where one of them may leave region and account out.
+    fn says_no_other_than(&self, other: &Self) -> bool {
+        let agree = |left: &str, right: &str| left == right || left.is_empty() || right.is_empty();
+        (self.partition, self.service, self.resource) == (other.partition, other.service, other.resource)
+            && agree(self.region, other.region)
+            && agree(self.account, other.account)
+    }
 }
 
 /// Returns whether a URL ends in the account and the name of a resource, as those of queues do.
@@ -478,30 +520,34 @@ fn url_names(url: &str, account: &str, resource: &str) -> bool {
 
 /// Says whether an alias stands for a key, if one of the two is an alias and the other is not.
 fn key_alias(walk: &Walk<'_>, left: &str, right: &str) -> Option<Judgment> {
-    let (alias, key) = match (alias_of(left), alias_of(right)) {
-        (Some(alias), None) => (alias, right),
-        (None, Some(alias)) => (alias, left),
+    let (text, alias, key) = match (alias_of(left), alias_of(right)) {
+        (Some(alias), None) => (left, alias, right),
+        (None, Some(alias)) => (right, alias, left),
         _ => return None,
     };
-    let key = key.rsplit('/').next().unwrap_or(key);
-    let known = walk
-        .facts
-        .context
-        .related
-        .get("kmsAliasTargets")
-        .and_then(|targets| targets.get(alias))
-        .and_then(Value::as_str);
-    match known {
-        Some(target) if target.rsplit('/').next() == Some(key) => Some(Judgment::Same(Class::KeyAlias.fold())),
+    let id = key.rsplit('/').next().unwrap_or(key);
+    let targets = walk.facts.context.related.get("kmsAliasTargets");
+    match targets.and_then(|targets| targets.get(alias)).and_then(Value::as_str) {
+        Some(target) if target.rsplit('/').next() == Some(id) => Some(Judgment::Same(Class::KeyAlias.fold())),
         Some(_) => Some(Judgment::Different),
-        None if is_key_id(key) => Some(Judgment::Unknown),
+        None if is_key_id(id) && may_stand_for(walk, text, key) => Some(Judgment::Unknown),
+        None if is_key_id(id) => Some(Judgment::Different),
         None => None,
     }
 }
 
 fn alias_of(text: &str) -> Option<&str> {
-    let resource = arn_parts(text).map_or(text, |(_, _, resource)| resource);
+    let resource = Arn::of(text).map_or(text, |arn| arn.resource);
     resource.starts_with("alias/").then_some(resource)
+}
+
+/// Returns whether an alias and a key are of one account and region. A replica has a region of its own.
+fn may_stand_for(walk: &Walk<'_>, alias: &str, key: &str) -> bool {
+    let context = walk.facts.context;
+    let Some(key) = Arn::of(key) else { return true };
+    let (region, account) =
+        Arn::of(alias).map_or((&*context.region, &*context.account), |alias| (alias.region, alias.account));
+    is_at(key.account, account) && (is_at(key.region, region) || walk.inside(|name| name.starts_with("Replica")))
 }
 
 fn is_key_id(text: &str) -> bool {
@@ -519,26 +565,53 @@ fn azure(walk: &Walk<'_>, left: &str, right: &str) -> bool {
         let place = |text: &str| text.chars().filter(|c| *c != ' ').map(|c| c.to_ascii_lowercase()).collect::<String>();
         return place(left) == place(right);
     }
-    let id = |text: &str| text.starts_with('/');
-    id(left) && id(right) && left.trim_end_matches('/').eq_ignore_ascii_case(right.trim_end_matches('/'))
+    is_azure_id(left)
+        && is_azure_id(right)
+        && left.trim_end_matches('/').eq_ignore_ascii_case(right.trim_end_matches('/'))
 }
 
-/// Returns whether two texts of Google Cloud are the same: a name with or without what leads to it, a span of time.
-fn google(left: &str, right: &str) -> bool {
-    let tail = |text: &str| {
-        text.split_once("/projects/").map_or_else(|| text.to_owned(), |(_, tail)| format!("projects/{tail}"))
-    };
+/// Returns whether a text is the identifier of a resource, and no path in a web site or a file system.
+fn is_azure_id(text: &str) -> bool {
+    let text = text.to_ascii_lowercase();
+    text.starts_with('/') && (text.contains("/subscriptions/") || text.contains("/providers/"))
+}
+
+/// Says whether two texts of Google Cloud are the same: a name with or without what leads to it, a span of time.
+fn google(walk: &Walk<'_>, (left, right): (&str, &str)) -> Judgment {
     let span = |text: &str| text.ends_with('s').then(|| quantity::duration(text)).flatten();
-    let (long, short) = (tail(left), tail(right));
-    let ends = |long: &str, short: &str| {
-        long.starts_with("projects/")
-            && !short.is_empty()
-            && long.strip_suffix(short).is_some_and(|before| before.ends_with('/'))
-    };
-    long == short
-        || ends(&long, &short)
-        || ends(&short, &long)
-        || matches!((span(left), span(right)), (Some(left), Some(right)) if left == right)
+    let (left_path, right_path) = (without_host(left), without_host(right));
+    let (long, short) =
+        if left_path.len() < right_path.len() { (right_path, left_path) } else { (left_path, right_path) };
+    let is_tail = !short.is_empty() && long.strip_suffix(short).is_some_and(|before| before.ends_with('/'));
+    match long.strip_prefix("projects/").and_then(|rest| rest.split('/').next()) {
+        _ if long == short => Judgment::Same(Class::Google.fold()),
+        Some(project) if is_tail => of_project(walk, project),
+        _ if matches!((span(left), span(right)), (Some(left), Some(right)) if left == right) => {
+            Judgment::Same(Class::Google.fold())
+        }
+        _ => Judgment::Different,
+    }
+}
+
+/// Says whether a name that stands alone is the one in a project: it is if that is the project at hand, and may be if the
+/// project is told by its number.
+fn of_project(walk: &Walk<'_>, project: &str) -> Judgment {
+    let here = &*walk.facts.context.account;
+    match project {
+        _ if is_at(project, here) => Judgment::Same(Class::Google.fold()),
+        number if number.bytes().all(|b| b.is_ascii_digit()) => Judgment::Unknown,
+        _ => Judgment::Different,
+    }
+}
+
+/// Returns what follows one of Google's own hosts in a name.
+fn without_host(text: &str) -> &str {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("//")).unwrap_or(text);
+    let is_google = |host: &str| host == "googleapis.com" || host.ends_with(".googleapis.com");
+    match rest.split_once('/') {
+        Some((host, path)) if is_google(host) => path.find("projects/").and_then(|at| path.get(at..)).unwrap_or(text),
+        _ => text,
+    }
 }
 
 /// Returns the JSON document that a value holds as text.

@@ -306,11 +306,12 @@ enum Weight {
 }
 
 fn weigh<'a>(walk: &mut Walk<'a>, value: &'a Value, at: Place) -> Weight {
-    // An empty item may say a lot: as a rule, that everything is let in.
+    // An empty item may say a lot: as a rule, that everything is let in. So may a zero: as a user, that it is root.
     let is_item = matches!(walk.path.last(), Some(Step::Item(_)));
+    let is_whole = is_item || !(value.is_object() || value.is_array());
     if at.marks & mark::READ_ONLY != 0 {
         return Weight::Nothing(READ_ONLY);
-    } else if value.is_null() || !is_item && undeclared::is_silent(value) {
+    } else if value.is_null() || !is_item && is_empty(value) || !is_whole && undeclared::is_silent(value) {
         return Weight::Nothing(NOTHING);
     } else if walk.is_default(value, at) || is_innocent(walk, value) {
         return Weight::Nothing(DEFAULT);
@@ -486,10 +487,30 @@ mod tests {
         let injected = |annotations: Value| {
             json!({"metadata": {"annotations": annotations}, "spec": {
                 "containers": [{"name": "app"}, {"name": "istio-proxy", "image": "istio/proxyv2"}],
-                "volumes": [{"name": "data"}, {"name": "kube-api-access-x7", "projected": {"sources": []}}]}})
+                "volumes": [{"name": "data"}]}})
         };
         check("Pod", &pod, &injected(json!({"sidecar.istio.io/status": "{}"})), &[]);
         check("Pod", &pod, &injected(json!({})), &["added /spec/containers/1"]);
+    }
+
+    #[test]
+    fn a_volume_of_the_server_is_told_by_what_it_holds() {
+        let account = json!({"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}});
+        let roots = json!({"configMap": {"name": "kube-root-ca.crt", "items": [{"key": "ca.crt", "path": "ca.crt"}]}});
+        let field = json!({"apiVersion": "v1", "fieldPath": "metadata.namespace"});
+        let space = json!({"downwardAPI": {"items": [{"path": "namespace", "fieldRef": field}]}});
+        let spec = |sources: &[&Value]| {
+            let projected = json!({"defaultMode": 420, "sources": sources});
+            json!({"volumes": [{"name": "kube-api-access-x7", "projected": projected}]})
+        };
+        let pod = |spec: Value| json!({"spec": spec});
+        let template = |spec: Value| json!({"spec": {"template": {"spec": spec}}});
+        let (own, secret) = (spec(&[&account, &roots, &space]), json!({"secret": {"name": "db"}}));
+        check("Pod", &json!({"spec": {}}), &pod(own.clone()), &[]);
+        let other = pod(spec(&[&account, &roots, &secret]));
+        check("Pod", &json!({"spec": {}}), &other, &["added /spec/volumes/0"]);
+        let at = ["added /spec/template/spec/volumes/0"];
+        check("apps/Deployment", &template(json!({})), &template(own), &at);
     }
 
     #[test]
@@ -525,6 +546,9 @@ mod tests {
             |role: &str, member: &str| json!({"iamPolicy": {"bindings": [{"role": role, "members": [member]}]}});
         let agent = "serviceAccount:service-1@compute-system.iam.gserviceaccount.com";
         check("storage.googleapis.com/Bucket", &json!({}), &bindings("roles/compute.serviceAgent", agent), &[]);
+        let stranger = "serviceAccount:service-1@stranger.iam.gserviceaccount.com";
+        let found = ["added /iamPolicy/bindings/0"];
+        check("storage.googleapis.com/Bucket", &json!({}), &bindings("roles/compute.serviceAgent", stranger), &found);
         check(
             "storage.googleapis.com/Bucket",
             &json!({}),

@@ -32,8 +32,10 @@ pub(super) struct Place {
     pub(super) table: Spot,
     pub(super) strict: Spot,
     pub(super) marks: u32,
-    /// Inside a policy document, where what is not declared is granted or denied all the same.
+    /// Inside a document that is kept as it was written, where what is not declared counts all the same.
     pub(super) whole: bool,
+    /// Inside a policy document, where order says nothing.
+    pub(super) policy: bool,
 }
 
 /// Marks that hold for everything below.
@@ -140,7 +142,7 @@ impl<'a> Walk<'a> {
         if marks & mark::LAX != 0 {
             marks &= !(mark::STRICT | mark::DEEP);
         }
-        Place { schema, table, strict, marks, whole: above.whole }
+        Place { schema, table, strict, marks, whole: above.whole, policy: above.policy }
     }
 
     pub(super) fn named(&self, at: Place, name: &str) -> Place {
@@ -289,12 +291,14 @@ impl<'a> Walk<'a> {
     }
 
     fn object(&mut self, desired: &'a Map<String, Value>, observed: &'a Map<String, Value>, at: Place) {
-        if at.whole && self.knows(Class::Principal) && policy::may_be_one_user(desired, observed) {
+        if at.policy && self.knows(Class::Principal) && policy::may_be_one_user(desired, observed) {
             return self.unknown("unresolved");
         }
-        let at = Place { whole: at.whole || policy::is_document(desired), ..at };
+        let policy = at.policy || policy::is_document(desired);
+        let at = Place { whole: at.whole || policy, policy, ..at };
         self.owners.push((desired, observed));
-        for (name, value) in desired {
+        // A name without a value, as templates leave it, declares nothing.
+        for (name, value) in desired.iter().filter(|(_, value)| !value.is_null()) {
             if self.flavor == Flavor::Kubernetes && kubernetes::is_bookkeeping(&self.path, name) {
                 self.below(Step::Name(name), |walk| walk.fold(BOOKKEEPING, (value, &Value::Null), at));
                 continue;
@@ -315,7 +319,7 @@ impl<'a> Walk<'a> {
             });
         }
         for (name, value) in observed {
-            if !desired.contains_key(name) && !self.settled() {
+            if desired.get(name).is_none_or(Value::is_null) && !self.settled() {
                 self.extra(name, value, (desired, at));
             }
         }
@@ -350,7 +354,34 @@ impl<'a> Walk<'a> {
         if self.flavor == Flavor::Kubernetes && kubernetes::is_elsewhere(&self.path, value, observed) {
             return self.fold("the server drops it where it does not apply", (value, &Value::Null), at);
         }
+        if self.is_replaced(value, observed, at) {
+            let reason = "it says which of several there is, and another one was read";
+            return self.report_because(ChangeOp::Removed, (value, &Value::Null), at, reason);
+        }
         self.absent(value, at);
+    }
+
+    /// Returns whether a declared `{}` is a choice that is gone: where nothing else is declared beside it, whatever was
+    /// read instead was chosen; on a server that gives every structure back, another structure that nobody declares.
+    fn is_replaced(&self, value: &Value, observed: &Map<String, Value>, at: Place) -> bool {
+        let Some((desired, _)) = self.owners.last().filter(|_| self.path.len() > 1) else { return false };
+        let is_choice = value.as_object().is_some_and(Map::is_empty) && !self.may_be_map(self.name(), at);
+        let is_undeclared = |name: &String| desired.get(name).is_none_or(Value::is_null);
+        let mut others = observed.iter().filter(|(name, other)| is_undeclared(name) && !other.is_null());
+        let is_other = |(name, other): (&String, &Value)| other.is_object() && !self.may_be_map(name, at);
+        is_choice
+            && match self.flavor {
+                Flavor::Kubernetes => others.any(is_other),
+                _ => desired.len() == 1 && others.next().is_some(),
+            }
+    }
+
+    /// Returns whether an attribute may be a map that is left out when it is empty.
+    fn may_be_map(&self, name: &str, at: Place) -> bool {
+        const UNREADABLE: u32 = mark::READ_ONLY | mark::WRITE_ONLY | mark::NOT_READ;
+        at.marks & (mark::FREE_FORM | UNREADABLE) != 0
+            || list::is_tags(name)
+            || self.flavor == Flavor::Kubernetes && kubernetes::is_map(name)
     }
 
     /// Notes a name that was read and is not declared.
@@ -372,8 +403,9 @@ impl<'a> Walk<'a> {
                 walk.report_because(ChangeOp::Added, (&Value::Null, value), place, reason);
             });
         }
-        let respelled = |key: &String| at.marks & mark::FREE_FORM == 0 && key.eq_ignore_ascii_case(name);
-        let renamed = || synonym(name).is_some_and(|old| desired.contains_key(old));
+        let said = |key: &str| desired.get(key).is_some_and(|value| !value.is_null());
+        let respelled = |key: &String| at.marks & mark::FREE_FORM == 0 && key.eq_ignore_ascii_case(name) && said(key);
+        let renamed = || synonym(name).is_some_and(said);
         if self.probing > 0 || (self.flavor == Flavor::Aws && (desired.keys().any(respelled) || renamed())) {
             return;
         }
@@ -456,7 +488,7 @@ impl<'a> Walk<'a> {
     /// Compares two values one of which may be a document written as text.
     fn documents(&mut self, desired: &'a Value, observed: &'a Value, at: Place) {
         let fold = match () {
-            () if at.whole
+            () if at.policy
                 && self.knows(Class::Principal)
                 && policy::same_principal(self.name(), desired, observed) =>
             {
@@ -545,9 +577,19 @@ impl<'a> Walk<'a> {
             _ if self.flavor == Flavor::Kubernetes => !kubernetes::is_left_out(self.name(), desired),
             // A switch that is about passwords is no password.
             Value::Bool(_) => true,
-            _ if !self.knows(Class::HiddenSecret) => true,
+            // A document is given back in whole, and so is a map in which people invent the names.
+            _ if at.whole || !self.knows(Class::HiddenSecret) || self.is_alone_lost(at) => true,
             _ => !sensitive::is_secret_name(self.name()),
         }
+    }
+
+    /// Returns whether the value at hand is missing from a map of people's own names of which others were read.
+    fn is_alone_lost(&self, at: Place) -> bool {
+        let is_invented = at.marks & mark::FREE_FORM != 0 || self.inside(|name| name == "Variables");
+        let is_read = |(desired, observed): &Pair<'_>| {
+            desired.contains_key(self.name()) && observed.values().any(|value| !value.is_null())
+        };
+        is_invented && self.owners.last().is_some_and(is_read)
     }
 
     /// Returns whether the attribute at hand only says how to carry out an operation, so that nothing is kept of it.

@@ -1,0 +1,221 @@
+//! Changes that look like another way of writing, and are none: each fold has an end, and beyond it is drift.
+
+use serde_json::json;
+
+use super::*;
+
+/// Returns the pointers of the changes, then `?` and the pointer of what is unknown.
+fn seen(kind: &str, schema: Schema, (desired, observed): (&Value, &Value)) -> Vec<String> {
+    let (kind, mask) = (Kind::from(kind), MaskKey::new([1; 32]));
+    let context = Context { account: "123456789012".to_owned(), region: "eu-west-1".to_owned(), ..Context::default() };
+    let strict = Strict::usual(&kind);
+    let strictly = Strictly { strict: Some(&strict), ..Strictly::default() };
+    let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask, strictly };
+    let found = compare(desired, observed, facts);
+    let changes = found.changes.into_iter().map(|change| change.path);
+    changes.chain(found.unknown.iter().map(|unknown| format!("?{}", unknown.path))).collect()
+}
+
+fn check(kind: &str, desired: Value, observed: Value, expected: &[&str]) {
+    assert_eq!(seen(kind, Schema::default(), (&desired, &observed)), expected, "{kind} {desired} {observed}");
+}
+
+const THING: &str = "AWS::Some::Thing";
+const POD: &str = "Pod";
+
+#[test]
+fn an_arn_of_another_account_is_another() {
+    let trust = |principal: &str| json!({"Doc": {"Statement": [{"Effect": "Allow", "Principal": {"AWS": principal}}]}});
+    let at = ["/Doc/Statement/0/Principal/AWS"];
+    let root = |account: &str| trust(&format!("arn:aws:iam::{account}:root"));
+    check(THING, root("123456789012"), root("999999999999"), &at);
+    check(THING, root("999999999999"), root("123456789012"), &at);
+    let boundary = |arn: &str| json!({"PermissionsBoundary": arn});
+    let own = "arn:aws:iam::123456789012:policy/p";
+    check(THING, boundary(own), boundary("arn:aws:iam::999999999999:policy/p"), &["/PermissionsBoundary"]);
+    check(THING, boundary(own), boundary("arn:aws:iam::aws:policy/p"), &["/PermissionsBoundary"]);
+    check(THING, boundary("arn:aws:iam::aws:policy/p"), boundary(own), &["/PermissionsBoundary"]);
+    check(THING, boundary(own), boundary("arn:aws-cn:iam::123456789012:policy/p"), &["/PermissionsBoundary"]);
+    check(THING, boundary("p"), boundary(own), &[]);
+    check(THING, boundary("arn:aws:iam:::policy/p"), boundary(own), &[]);
+    check(
+        THING,
+        boundary("arn:aws:iam:::policy/p"),
+        boundary("arn:aws:iam::999999999999:policy/p"),
+        &["/PermissionsBoundary"],
+    );
+}
+
+#[test]
+fn a_condition_with_a_secret_name_that_is_gone_is_drift() {
+    let policy = |condition: Value| {
+        json!({"AssumeRolePolicyDocument": {"Statement": [{"Effect": "Allow", "Action": "sts:AssumeRoleWithWebIdentity",
+            "Condition": {"StringEquals": condition}}]}})
+    };
+    let (aud, sub) = ("token.actions.githubusercontent.com:aud", "token.actions.githubusercontent.com:sub");
+    let path = format!("/AssumeRolePolicyDocument/Statement/0/Condition/StringEquals/{sub}");
+    check("AWS::IAM::Role", policy(json!({aud: "a", sub: "b"})), policy(json!({aud: "a"})), &[&path]);
+}
+
+#[test]
+fn a_secret_that_is_gone_from_a_map_of_own_names_is_drift() {
+    let variables = |map: Value| json!({"Environment": {"Variables": map}});
+    let schema = || Schema { free_form: vec!["/Environment/Variables".to_owned()], ..Schema::default() };
+    let gone = (variables(json!({"A": "1", "API_TOKEN": "x"})), variables(json!({"A": "1"})));
+    assert_eq!(seen(THING, schema(), (&gone.0, &gone.1)), ["/Environment/Variables/API_TOKEN"]);
+    check(THING, json!({"A": 1, "MasterPassword": "x"}), json!({"A": 1}), &["?/MasterPassword"]);
+}
+
+#[test]
+fn a_choice_without_settings_that_was_changed_is_drift() {
+    let acl = |action: &str| json!({"DefaultAction": {action: {}}});
+    check("AWS::WAFv2::WebACL", acl("Block"), acl("Allow"), &["/DefaultAction/Block"]);
+    check("AWS::WAFv2::WebACL", acl("Block"), acl("Block"), &[]);
+    let field = |field: Value| json!({"FieldToMatch": field});
+    check(
+        THING,
+        field(json!({"Method": {}})),
+        field(json!({"SingleHeader": {"Name": "x"}})),
+        &["/FieldToMatch/Method"],
+    );
+    check(THING, field(json!({"Method": {}})), field(json!({})), &[]);
+    check(THING, json!({"Method": {}}), json!({"Other": {}}), &[]);
+    let schema = Schema { free_form: vec!["/Labels/Own".to_owned()], ..Schema::default() };
+    let labels = (json!({"Labels": {"Own": {}}}), json!({"Labels": {"System": {"a": "b"}}}));
+    assert_eq!(seen(THING, schema, (&labels.0, &labels.1)), Vec::<String>::new());
+}
+
+#[test]
+fn an_empty_structure_says_a_lot_to_a_server() {
+    let peers = |peer: Value| json!({"spec": {"ingress": [{"from": [peer]}]}});
+    let schema = Schema { atomic: vec!["/spec/ingress".to_owned()], ..Schema::default() };
+    let (one, all) = (peers(json!({"podSelector": {}})), peers(json!({"podSelector": {}, "namespaceSelector": {}})));
+    let kind = "networking.k8s.io/NetworkPolicy";
+    assert_eq!(seen(kind, schema, (&one, &all)), ["/spec/ingress/0/from/0/namespaceSelector"]);
+    let volume = |source: &str| json!({"spec": {"volumes": [{"name": "v", source: if source == "hostPath" { json!({"path": "/"}) } else { json!({}) }}]}});
+    let volumes = ["/spec/volumes/0/emptyDir", "/spec/volumes/0/hostPath"];
+    check(POD, volume("emptyDir"), volume("hostPath"), &volumes);
+    let meta = |labels: Value| json!({"spec": {"template": {"metadata": labels}}});
+    check("apps/Deployment", meta(json!({"annotations": {}})), meta(json!({"labels": {"a": "b"}})), &[]);
+}
+
+#[test]
+fn root_is_a_user_like_any_other() {
+    let pod = |context: Value| json!({"spec": {"containers": [{"name": "a", "securityContext": context}], "securityContext": context}});
+    let at = |name: &str| {
+        vec![format!("/spec/containers/0/securityContext/{name}"), format!("/spec/securityContext/{name}")]
+    };
+    let seen = |context: Value| seen(POD, Schema::default(), (&pod(json!({})), &pod(context)));
+    assert_eq!(seen(json!({"runAsUser": 0})), at("runAsUser"));
+    assert_eq!(seen(json!({"runAsNonRoot": false})), at("runAsNonRoot"));
+    assert_eq!(seen(json!({"runAsNonRoot": true})), Vec::<String>::new());
+    assert_eq!(seen(json!({"privileged": false, "allowPrivilegeEscalation": false})), Vec::<String>::new());
+    check(POD, json!({"spec": {}}), json!({"spec": {"hostNetwork": false}}), &[]);
+}
+
+#[test]
+fn a_name_without_a_value_declares_nothing() {
+    check(POD, json!({"spec": {"hostNetwork": null}}), json!({"spec": {"hostNetwork": true}}), &["/spec/hostNetwork"]);
+    let container = |command: Value| json!({"spec": {"containers": [{"name": "a", "command": command}]}});
+    check(POD, container(Value::Null), container(json!(["sh"])), &["/spec/containers/0/command"]);
+    check(POD, container(Value::Null), json!({"spec": {"containers": [{"name": "a"}]}}), &[]);
+    let policy = |condition: Value| json!({"P": {"Statement": [{"Effect": "Allow", "Condition": condition}]}});
+    check(THING, policy(Value::Null), policy(json!({"Bool": {"a": "b"}})), &["/P/Statement/0/Condition"]);
+}
+
+#[test]
+fn order_counts_in_a_document_that_is_no_policy() {
+    let text = |first: &str, second: &str| json!({"DefinitionString": json!({"States": {"A": {"Choices": [{"Next": first}, {"Next": second}]}}}).to_string()});
+    check("AWS::StepFunctions::StateMachine", text("B", "C"), text("C", "B"), &["/DefinitionString"]);
+    let policy = |first: &str, second: &str| json!({"Policy": json!({"Statement": [{"Effect": "Allow", "Action": [first, second]}]}).to_string()});
+    check(THING, policy("s3:a", "s3:b"), policy("s3:b", "s3:a"), &[]);
+}
+
+#[test]
+fn case_counts_in_a_document() {
+    let policy = |team: &str| json!({"P": {"Statement": [{"Effect": "Allow", "Condition": {"StringEquals": {"aws:PrincipalTag/team": team}}}]}});
+    let path = "/P/Statement/0/Condition/StringEquals/aws:PrincipalTag~1team";
+    check(THING, policy("admin"), policy("ADMIN"), &[path]);
+    check(THING, json!({"Doc": "{\"mode\": \"on\"}"}), json!({"Doc": "{\"mode\": \"ON\"}"}), &["/Doc"]);
+}
+
+#[test]
+fn what_is_kept_letter_by_letter_differs_by_a_letter() {
+    let env = |value: &str| json!({"spec": {"containers": [{"name": "a", "env": [{"name": "X", "value": value}]}]}});
+    let path = ["/spec/containers/0/env/0/value"];
+    for (left, right) in [("5", "5.0"), ("a%2Fb", "a/b"), ("ssh-rsa AAAA a", "ssh-rsa AAAA b"), ("PT1H", "PT60M")] {
+        check(POD, env(left), env(right), &path);
+    }
+    let variables = |value: &str| json!({"Environment": {"Variables": {"X": value}}});
+    check(THING, variables("5"), variables("5.0"), &["/Environment/Variables/X"]);
+    check(THING, json!({"Value": "a%2Fb"}), json!({"Value": "a/b"}), &["/Value"]);
+    check(THING, json!({"Amount": "5"}), json!({"Amount": "5.0"}), &[]);
+}
+
+#[test]
+fn a_key_that_was_added_to_a_list_of_keys_is_drift() {
+    let (one, two) = ("ssh-rsa AAAA a", "ssh-rsa AAAA a\nssh-rsa BBBB b");
+    check(THING, json!({"Keys": one}), json!({"Keys": two}), &["/Keys"]);
+    check(THING, json!({"Key": one}), json!({"Key": "ssh-rsa AAAA\n"}), &[]);
+}
+
+#[test]
+fn a_number_in_place_of_the_newest_version_is_drift() {
+    for newest in ["$LATEST", "$Latest", "$Default"] {
+        check(THING, json!({"Version": newest}), json!({"Version": "1"}), &["/Version"]);
+    }
+    check(THING, json!({"PlatformVersion": "LATEST"}), json!({"PlatformVersion": "1.4.0"}), &[]);
+}
+
+#[test]
+fn a_name_of_another_project_is_another() {
+    let kind = "compute.googleapis.com/Instance";
+    let network = |project: &str| json!({"network": format!("https://www.googleapis.com/compute/v1/projects/{project}/global/networks/default")});
+    let bare = || json!({"network": "default"});
+    check(kind, bare(), network("123456789012"), &[]);
+    check(kind, bare(), network("stranger"), &["/network"]);
+    check(kind, bare(), network("999999999999"), &["?/network"]);
+    let source = |host: &str| json!({"source": format!("https://{host}/projects/p/x")});
+    check(kind, source("www.googleapis.com"), source("evil.example"), &["/source"]);
+    check(kind, source("www.googleapis.com"), source("compute.googleapis.com"), &[]);
+}
+
+#[test]
+fn a_path_has_a_case() {
+    let kind = "Microsoft.Web/sites";
+    check(kind, json!({"path": "/Health"}), json!({"path": "/health"}), &["/path"]);
+    let id = |group: &str| json!({"id": format!("/subscriptions/s/resourceGroups/{group}")});
+    check(kind, id("A"), id("a"), &[]);
+}
+
+#[test]
+fn a_suffix_counts_in_a_policy() {
+    let policy = |resource: &str| json!({"P": {"Statement": [{"Effect": "Allow", "Resource": resource}]}});
+    let path = ["/P/Statement/0/Resource"];
+    let group = "arn:aws:logs:eu-west-1:123456789012:log-group:a";
+    check(THING, policy(group), policy(&format!("{group}:*")), &path);
+    let secret = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:a";
+    check(THING, policy(secret), policy(&format!("{secret}-AbCdEf")), &path);
+    check(THING, policy("secret:a"), policy(&format!("{secret}-AbCdEf")), &path);
+    check(THING, json!({"GroupArn": group}), json!({"GroupArn": format!("{group}:*")}), &[]);
+}
+
+#[test]
+fn a_reset_after_a_grant_takes_it_away() {
+    let list = |text: &str| json!({"AccessString": text});
+    check(THING, list("on ~* +@all"), list("on ~* +@all -@all"), &["/AccessString"]);
+    check(THING, list("on ~* +@read"), list("on ~* -@all +@read"), &[]);
+}
+
+#[test]
+fn an_alias_stands_for_no_key_of_another_account() {
+    let key =
+        |place: &str| json!({"KmsKeyId": format!("arn:aws:kms:{place}:key/11111111-2222-3333-4444-555555555555")});
+    let alias = |text: &str| json!({"KmsKeyId": text});
+    check(THING, alias("alias/a"), key("eu-west-1:123456789012"), &["?/KmsKeyId"]);
+    check(THING, alias("alias/a"), key("eu-west-1:999999999999"), &["/KmsKeyId"]);
+    check(THING, alias("alias/a"), key("us-east-1:123456789012"), &["/KmsKeyId"]);
+    let far = "arn:aws:kms:us-east-1:999999999999:alias/a";
+    check(THING, alias(far), key("us-east-1:999999999999"), &["?/KmsKeyId"]);
+    check(THING, alias(far), key("eu-west-1:123456789012"), &["/KmsKeyId"]);
+}

@@ -87,6 +87,7 @@ const GIVERS: &[Giver] = &[
     giver("AWS::IAM::User", "/ManagedPolicyArns/*", "AWS::IAM::ManagedPolicy", In(&["Users"]), Name),
     giver("AWS::IAM::User", "/Policies/*", "AWS::IAM::Policy", In(&["Users"]), INLINE),
     giver("AWS::IAM::User", "/Policies/*", "AWS::IAM::UserPolicy", In(&["UserName"]), INLINE),
+    giver("AWS::SNS::Topic", "/Subscription/*", "AWS::SNS::Subscription", In(&["TopicArn"]), Only(&["Endpoint", "Protocol"])),
     giver("Microsoft.KeyVault/vaults", "/properties/accessPolicies/*", "Microsoft.KeyVault/vaults/accessPolicies", Parent, Each("properties/accessPolicies")),
     giver("Microsoft.Network/networkSecurityGroups", "/properties/securityRules/*", "Microsoft.Network/networkSecurityGroups/securityRules", Parent, Child),
     giver("Microsoft.Network/virtualNetworks", "/properties/virtualNetworkPeerings/*", "Microsoft.Network/virtualNetworks/virtualNetworkPeerings", Parent, Child),

@@ -219,3 +219,81 @@ fn an_alias_stands_for_no_key_of_another_account() {
     check(THING, alias(far), key("us-east-1:999999999999"), &["?/KmsKeyId"]);
     check(THING, alias(far), key("eu-west-1:123456789012"), &["/KmsKeyId"]);
 }
+
+#[test]
+fn an_arn_of_another_account_is_never_what_a_service_takes() {
+    let listed = |arn: &str| {
+        let (kind, schema, mask) = (Kind::from(THING), Schema::default(), MaskKey::new([1; 32]));
+        let context = Context { account: "123456789012".to_owned(), ..Context::default() };
+        let strictly = Strictly::default();
+        let facts =
+            Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask, strictly };
+        compare(&json!({"A": 1}), &json!({"A": 1, "TargetArn": arn}), facts).undeclared
+    };
+    assert_eq!(listed("arn:aws:sqs:eu-west-1:123456789012:q"), Vec::<String>::new());
+    assert_eq!(listed("arn:aws:sqs:eu-west-1:999999999999:q"), ["/TargetArn"]);
+}
+
+#[test]
+fn what_nobody_wrote_and_somebody_listens_with_is_drift() {
+    let queue = "arn:aws:sqs:eu-west-1:999999999999:q";
+    let added = |kind: &str, observed: Value, at: &str| check(kind, json!({}), observed, &[at]);
+    let letters = "/DeadLetterConfig/TargetArn";
+    added("AWS::Lambda::Function", json!({"DeadLetterConfig": {"TargetArn": queue}}), letters);
+    let logs = json!({"LoggingConfiguration": {"DestinationBucketName": "b"}});
+    added("AWS::S3::Bucket", logs, "/LoggingConfiguration");
+    let hook = json!({"LambdaConfig": {"PreSignUp": "arn:aws:lambda:eu-west-1:123456789012:function:f"}});
+    added("AWS::Cognito::UserPool", hook, "/LambdaConfig/PreSignUp");
+    let selectors = json!({"EventSelectors": [{"ReadWriteType": "ReadOnly", "IncludeManagementEvents": false}]});
+    added("AWS::CloudTrail::Trail", selectors, "/EventSelectors");
+    added("AWS::RDS::DBInstance", json!({"BackupRetentionPeriod": 0}), "/BackupRetentionPeriod");
+    check("AWS::RDS::DBInstance", json!({}), json!({"BackupRetentionPeriod": 1}), &[]);
+    let topic = |endpoint: &str| json!({"Subscription": [{"Endpoint": endpoint, "Protocol": "sqs"}]});
+    added("AWS::SNS::Topic", topic(queue), "/Subscription/0");
+    check("AWS::SNS::Topic", json!({}), topic("arn:aws:sqs:eu-west-1:123456789012:q"), &[]);
+    let user = |name: &str| json!({"UserAttributes": [{"Name": name, "Value": "x"}]});
+    added("AWS::Cognito::UserPoolUser", user("custom:role"), "/UserAttributes/0");
+    check("AWS::Cognito::UserPoolUser", json!({}), user("sub"), &[]);
+}
+
+#[test]
+fn a_declared_empty_list_of_permissions_is_not_filled() {
+    let settings = |permissions: Value| json!({"CreateTableDefaultPermissions": permissions});
+    let everybody = json!([{"Permissions": ["ALL"], "Principal": {"DataLakePrincipalIdentifier": "IAM_ALLOWED"}}]);
+    let kind = "AWS::LakeFormation::DataLakeSettings";
+    check(kind, settings(json!([])), settings(everybody.clone()), &["/CreateTableDefaultPermissions"]);
+    check(kind, json!({}), settings(everybody), &[]);
+}
+
+#[test]
+fn a_broker_that_the_world_can_reach_is_listed() {
+    let (kind, schema, mask) = (Kind::from("AWS::MSK::Cluster"), Schema::default(), MaskKey::new([1; 32]));
+    let (context, strictly) = (Context::default(), Strictly::default());
+    let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask, strictly };
+    let group = |access: &str| json!({"BrokerNodeGroupInfo": {"ConnectivityInfo": {"PublicAccess": {"Type": access}}}});
+    let listed = |access: &str| compare(&json!({"BrokerNodeGroupInfo": {}}), &group(access), facts).undeclared;
+    assert_eq!(listed("DISABLED"), Vec::<String>::new());
+    assert_eq!(listed("SERVICE_PROVIDED_EIPS"), ["/BrokerNodeGroupInfo/ConnectivityInfo"]);
+}
+
+#[test]
+fn the_first_rule_that_matches_decides() {
+    let check = |kind: &str, at: &dyn Fn(Value) -> Value, changed: &str| {
+        let rule = |name: &str| json!({"Claim": name, "Then": {"Go": name}});
+        let both = |first: &str, second: &str| at(json!([rule(first), rule(second)]));
+        let found = seen(kind, Schema::default(), (&both("x", "y"), &both("y", "x")));
+        assert!(found.iter().any(|path| path.starts_with(changed)), "{kind} {found:?}");
+    };
+    let kind = "AWS::Cognito::IdentityPoolRoleAttachment";
+    let rules = |rules| json!({"RoleMappings": {"p": {"RulesConfiguration": {"Rules": rules}}}});
+    check(kind, &rules, "/RoleMappings/p/RulesConfiguration/Rules/0");
+    check("AWS::Amplify::App", &|rules| json!({"CustomRules": rules}), "/CustomRules/0");
+    check("AWS::SES::ReceiptRule", &|rules| json!({"Rule": {"Actions": rules}}), "/Rule/Actions/0");
+    let stateful = |rules| json!({"RuleGroup": {"RulesSource": {"StatefulRules": rules}}});
+    check("AWS::NetworkFirewall::RuleGroup", &stateful, "/RuleGroup/RulesSource/StatefulRules/0");
+    let origins = |items| json!({"DistributionConfig": {"OriginGroups": {"Items": [{"Members": {"Items": items}}]}}});
+    let at = "/DistributionConfig/OriginGroups/Items/0/Members/Items/0";
+    check("AWS::CloudFront::Distribution", &origins, at);
+    let choices = |choices| json!({"Definition": {"States": {"A": {"Choices": choices}}}});
+    check("AWS::StepFunctions::StateMachine", &choices, "/Definition/States/A/Choices/0");
+}

@@ -6,6 +6,7 @@
 use serde_json::Value;
 
 use super::explain::{BOOKKEEPING, DEFAULT, NOTHING, READ_ONLY};
+use super::scalar::Arn;
 use super::walk::{Place, Walk};
 use super::{Flavor, kubernetes, list, unsaid};
 use crate::schema::mark;
@@ -19,6 +20,7 @@ pub(super) fn silence<'a>(walk: &Walk<'a>, value: &'a Value, at: Place) -> Optio
         () if at.marks & mark::CREATE_ONLY != 0 && !kubernetes => {
             "chosen when it was made, and not to be changed since"
         }
+        () if is_foreign(walk, value) => return None,
         () if at.marks & mark::GENERATED != 0 => "the service fills it in when nobody says",
         () if is_silent(value) => NOTHING,
         () if walk.is_usual(value, at) => DEFAULT,
@@ -35,7 +37,21 @@ pub(super) fn silence<'a>(walk: &Walk<'a>, value: &'a Value, at: Place) -> Optio
 
 /// Returns whether an item that nobody declared may have been added by somebody.
 pub(super) fn is_item_worth_listing<'a>(walk: &Walk<'a>, item: &'a Value, at: Place) -> bool {
-    at.marks & mark::GENERATED == 0 && !is_stack_tag(walk, item)
+    is_foreign(walk, item) || at.marks & mark::GENERATED == 0 && !is_stack_tag(walk, item)
+}
+
+/// Returns whether a value names something of another account, which no service chooses by itself.
+fn is_foreign(walk: &Walk<'_>, value: &Value) -> bool {
+    let is_account = |text: &str| text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
+    let own = &*walk.facts.context.account;
+    match value {
+        Value::String(text) if is_account(own) => {
+            Arn::of(text).is_some_and(|arn| is_account(arn.account) && arn.account != own)
+        }
+        Value::Array(items) => items.iter().any(|item| is_foreign(walk, item)),
+        Value::Object(map) => map.values().any(|value| is_foreign(walk, value)),
+        _ => false,
+    }
 }
 
 /// Returns whether a value says what its absence says: nothing, off, none.

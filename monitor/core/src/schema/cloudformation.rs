@@ -42,7 +42,8 @@ pub fn read(document: &Value) -> Result<(Kind, Schema), InvalidDocument> {
     let schema = Schema {
         read_only: list(&["readOnlyProperties"]),
         write_only: list(&["writeOnlyProperties"]),
-        create_only: list(&["createOnlyProperties", "conditionalCreateOnlyProperties"]),
+        // What is created anew only under conditions can be changed under others.
+        create_only: list(&["createOnlyProperties"]),
         defaults: reader.defaults.into_iter().filter_map(|(path, value)| Some((path, value?.clone()))).collect(),
         unordered: reader.unordered.into_iter().collect(),
         partial: reader.partial.into_iter().collect(),
@@ -256,7 +257,6 @@ mod tests {
                 "read_only /Rules/*/At",
                 "read_only /Rules/*/Id",
                 "write_only /Password",
-                "create_only /Engine",
                 "create_only /Name",
             ],
         );

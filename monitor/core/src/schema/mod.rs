@@ -14,7 +14,7 @@ pub mod cloudformation;
 pub mod openapi;
 
 /// Version of what is made of providers' schemas: what an older one made is read anew.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// What counts as equal for the kinds of a scope. The schema of a kind of which nothing is known is empty.
 #[derive(Debug, Clone, Default)]

@@ -249,7 +249,8 @@ fn is_vocabulary(walk: &Walk<'_>, at: Place) -> bool {
     let name = walk.name();
     !matches!(walk.flavor, Flavor::Kubernetes | Flavor::Other)
         // A document is kept as it was written, and what it is compared with at work is told from it by case.
-        && !(at.whole || walk.is_document())
+        && !at.whole
+        && !walk.is_document()
         && at.marks & mark::FREE_FORM == 0
         && !FREE.iter().any(|end| name.ends_with(end) || name.eq_ignore_ascii_case(end))
         && !walk.inside(|name| {

@@ -5,19 +5,20 @@ use serde_json::json;
 use super::*;
 
 /// Returns the pointers of the changes, then `?` and the pointer of what is unknown.
-fn seen(kind: &str, schema: Schema, (desired, observed): (&Value, &Value)) -> Vec<String> {
+fn seen(kind: &str, schema: &Schema, (desired, observed): (&Value, &Value)) -> Vec<String> {
     let (kind, mask) = (Kind::from(kind), MaskKey::new([1; 32]));
     let context = Context { account: "123456789012".to_owned(), region: "eu-west-1".to_owned(), ..Context::default() };
     let strict = Strict::usual(&kind);
     let strictly = Strictly { strict: Some(&strict), ..Strictly::default() };
-    let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask, strictly };
+    let facts = Facts { kind: &kind, schema, context: &context, depth: Depth::Full, mask: &mask, strictly };
     let found = compare(desired, observed, facts);
     let changes = found.changes.into_iter().map(|change| change.path);
     changes.chain(found.unknown.iter().map(|unknown| format!("?{}", unknown.path))).collect()
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "values are written where they are passed")]
 fn check(kind: &str, desired: Value, observed: Value, expected: &[&str]) {
-    assert_eq!(seen(kind, Schema::default(), (&desired, &observed)), expected, "{kind} {desired} {observed}");
+    assert_eq!(seen(kind, &Schema::default(), (&desired, &observed)), expected, "{kind} {desired} {observed}");
 }
 
 const THING: &str = "AWS::Some::Thing";
@@ -60,9 +61,9 @@ fn a_condition_with_a_secret_name_that_is_gone_is_drift() {
 #[test]
 fn a_secret_that_is_gone_from_a_map_of_own_names_is_drift() {
     let variables = |map: Value| json!({"Environment": {"Variables": map}});
-    let schema = || Schema { free_form: vec!["/Environment/Variables".to_owned()], ..Schema::default() };
+    let schema = Schema { free_form: vec!["/Environment/Variables".to_owned()], ..Schema::default() };
     let gone = (variables(json!({"A": "1", "API_TOKEN": "x"})), variables(json!({"A": "1"})));
-    assert_eq!(seen(THING, schema(), (&gone.0, &gone.1)), ["/Environment/Variables/API_TOKEN"]);
+    assert_eq!(seen(THING, &schema, (&gone.0, &gone.1)), ["/Environment/Variables/API_TOKEN"]);
     check(THING, json!({"A": 1, "MasterPassword": "x"}), json!({"A": 1}), &["?/MasterPassword"]);
 }
 
@@ -82,7 +83,7 @@ fn a_choice_without_settings_that_was_changed_is_drift() {
     check(THING, json!({"Method": {}}), json!({"Other": {}}), &[]);
     let schema = Schema { free_form: vec!["/Labels/Own".to_owned()], ..Schema::default() };
     let labels = (json!({"Labels": {"Own": {}}}), json!({"Labels": {"System": {"a": "b"}}}));
-    assert_eq!(seen(THING, schema, (&labels.0, &labels.1)), Vec::<String>::new());
+    assert_eq!(seen(THING, &schema, (&labels.0, &labels.1)), Vec::<String>::new());
 }
 
 #[test]
@@ -91,7 +92,7 @@ fn an_empty_structure_says_a_lot_to_a_server() {
     let schema = Schema { atomic: vec!["/spec/ingress".to_owned()], ..Schema::default() };
     let (one, all) = (peers(json!({"podSelector": {}})), peers(json!({"podSelector": {}, "namespaceSelector": {}})));
     let kind = "networking.k8s.io/NetworkPolicy";
-    assert_eq!(seen(kind, schema, (&one, &all)), ["/spec/ingress/0/from/0/namespaceSelector"]);
+    assert_eq!(seen(kind, &schema, (&one, &all)), ["/spec/ingress/0/from/0/namespaceSelector"]);
     let volume = |source: &str| json!({"spec": {"volumes": [{"name": "v", source: if source == "hostPath" { json!({"path": "/"}) } else { json!({}) }}]}});
     let volumes = ["/spec/volumes/0/emptyDir", "/spec/volumes/0/hostPath"];
     check(POD, volume("emptyDir"), volume("hostPath"), &volumes);
@@ -105,7 +106,7 @@ fn root_is_a_user_like_any_other() {
     let at = |name: &str| {
         vec![format!("/spec/containers/0/securityContext/{name}"), format!("/spec/securityContext/{name}")]
     };
-    let seen = |context: Value| seen(POD, Schema::default(), (&pod(json!({})), &pod(context)));
+    let seen = |context: Value| seen(POD, &Schema::default(), (&pod(json!({})), &pod(context)));
     assert_eq!(seen(json!({"runAsUser": 0})), at("runAsUser"));
     assert_eq!(seen(json!({"runAsNonRoot": false})), at("runAsNonRoot"));
     assert_eq!(seen(json!({"runAsNonRoot": true})), Vec::<String>::new());
@@ -281,7 +282,7 @@ fn the_first_rule_that_matches_decides() {
     let check = |kind: &str, at: &dyn Fn(Value) -> Value, changed: &str| {
         let rule = |name: &str| json!({"Claim": name, "Then": {"Go": name}});
         let both = |first: &str, second: &str| at(json!([rule(first), rule(second)]));
-        let found = seen(kind, Schema::default(), (&both("x", "y"), &both("y", "x")));
+        let found = seen(kind, &Schema::default(), (&both("x", "y"), &both("y", "x")));
         assert!(found.iter().any(|path| path.starts_with(changed)), "{kind} {found:?}");
     };
     let kind = "AWS::Cognito::IdentityPoolRoleAttachment";

@@ -7,6 +7,7 @@
 mod azure;
 pub mod mutate;
 pub mod score;
+mod sly;
 mod unseen;
 
 use std::collections::BTreeSet;
@@ -209,6 +210,22 @@ pub fn mutate(case: &Case, score: &mut Score) {
     });
 }
 
+/// Changes what was read so that it is easily taken for what it was.
+fn mutate_slyly(case: &Case, score: &mut Score) {
+    for change in sly::changes(&case.declared, &case.observed) {
+        let line = sly::CLASSES.iter().find(|(class, ..)| *class == change.class);
+        let Some((_, made, missed)) = line.filter(|_| is_readable(case, &change.path)) else { continue };
+        let mut observed = case.observed.clone();
+        *observed.pointer_mut(&change.path).unwrap() = change.value;
+        score.add(made, 1);
+        score.add("AWS sly mutations", 1);
+        if !case.compared(&observed).changes.iter().any(|found| overlaps(&change.path, &found.path)) {
+            score.add("AWS sly mutations missed", 1);
+            score.note(missed, &format!("{} {} {:?}", case.name, change.path, observed.pointer(&change.path)));
+        }
+    }
+}
+
 fn ignore_of(rules: &Value) -> Ignore {
     let all = |name: &str| rules.as_array().into_iter().flatten().flat_map(|rule| texts(&rule[name])).collect();
     Ignore { pointers: all("jsonPointers"), managers: all("managedFieldsManagers") }
@@ -304,6 +321,7 @@ fn measured(folder: &Path) -> Score {
     for case in &cases {
         judge(case, &mut score);
         mutate(case, &mut score);
+        mutate_slyly(case, &mut score);
     }
     let kinds: BTreeSet<_> = cases.iter().map(|case| case.kind.as_str()).collect();
     score.add("AWS kinds", kinds.len());

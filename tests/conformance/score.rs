@@ -8,8 +8,10 @@ use std::ffi::OsStr;
 use std::fmt::Write as _;
 use std::path::Path;
 
+use super::sly;
+
 /// What the document lists, in its order, and whether less of it is better.
-const LINES: [(&str, Better); 27] = [
+const LINES: [(&str, Better); 29] = [
     ("AWS cases", Better::Neither),
     ("AWS kinds", Better::Neither),
     ("AWS cases without drift", Better::Neither),
@@ -22,6 +24,8 @@ const LINES: [(&str, Better); 27] = [
     ("AWS misses", Better::Less),
     ("AWS mutations", Better::Neither),
     ("AWS mutations missed", Better::Less),
+    ("AWS sly mutations", Better::Neither),
+    ("AWS sly mutations missed", Better::Less),
     ("AWS undeclared beyond", Better::Less),
     (UNSEEN_UNDECLARED, Better::Less),
     ("AWS undeclared lost", Better::Less),
@@ -55,6 +59,12 @@ pub(super) const UNSEEN_UNDECLARED: &str = "AWS undeclared beyond, if no kind ha
 enum Better {
     Less,
     Neither,
+}
+
+/// Returns every line, with those of the changes that are easily taken for none at the end.
+fn lines() -> impl Iterator<Item = (&'static str, Better)> {
+    let sly = sly::CLASSES.iter().flat_map(|(_, made, missed)| [(*made, Better::Neither), (*missed, Better::Less)]);
+    LINES.into_iter().chain(sly)
 }
 
 /// What is measured.
@@ -96,6 +106,13 @@ impl Score {
     pub(super) fn document(&self) -> String {
         let mut out = String::from(HEAD);
         self.clouds(&mut out);
+        let _ = writeln!(
+            out,
+            "\nOf {} changes of AWS that are easily taken for none (another account in an ARN, a condition less, another last digit),\n\
+             {:.2} % are noticed.",
+            self.count("AWS sly mutations"),
+            100.0 - self.rate("AWS sly mutations missed", "AWS sly mutations")
+        );
         self.tiers(&mut out);
         out.push('\n');
         for line in &self.lonely {
@@ -109,7 +126,7 @@ impl Score {
             self.count("AWS undeclared beyond") + self.count(UNSEEN_UNDECLARED)
         );
         out.push_str("\n## Everything that is counted\n\n| what | count |\n|---|---:|\n");
-        for (line, _) in LINES {
+        for (line, _) in lines() {
             let _ = writeln!(out, "| {line} | {} |", self.count(line));
         }
         out.push_str(WRONG);
@@ -172,8 +189,7 @@ impl Score {
             row.split(' ').next()?.parse().ok()
         };
         let is_worse = |line: &str| before(line).is_some_and(|before| self.count(line) > before);
-        LINES
-            .iter()
+        lines()
             .filter(|(line, better)| *better == Better::Less && is_worse(line))
             .map(|(line, _)| format!("{line}: {} instead of {}", self.count(line), before(line).unwrap_or_default()))
             .collect()
@@ -228,6 +244,6 @@ const WRONG: &str = "
 ## What is still wrong
 
 A missed mutation takes away what the kind's schema says it would be anyway: its default, or a secret that is not given
-back.
+back. The line of a sly one says what was done.
 
 ";

@@ -8,11 +8,20 @@ use crate::harness::aws::Key;
 use crate::harness::aws::Ministack;
 use crate::harness::aws::REGION;
 use crate::harness::daemon;
+use crate::harness::daemon::Daemon;
 use crate::harness::estate;
 use crate::harness::git::GitServer;
+use crate::harness::http::Answer;
+use crate::harness::http::Server;
+use crate::provider_schemas;
 
 /// Scans once; the exit code, the findings as `drift id`, and the gaps as `scope reason detail`.
 fn scan(aws: &str, settings: &str, declared: Vec<Value>) -> Option<(i32, Vec<String>, Vec<String>)> {
+    scan_as(&Key::of_the_account(), aws, settings, declared)
+}
+
+/// Scans once with somebody's key.
+fn scan_as(key: &Key, aws: &str, settings: &str, declared: Vec<Value>) -> Option<(i32, Vec<String>, Vec<String>)> {
     let git = GitServer::start("ci", "secret")?;
     git.commit("ann", "declare", &[("all.yaml", &estate::documents(declared.into_iter()))]);
     let config = format!(
@@ -21,8 +30,8 @@ fn scan(aws: &str, settings: &str, declared: Vec<Value>) -> Option<(i32, Vec<Str
          clouds: [c]\n    unmanaged: report\n",
         git.url()
     );
-    let Key { id, secret } = Key::of_the_account();
-    let environment = [("AWS_ACCESS_KEY_ID", &*id), ("AWS_SECRET_ACCESS_KEY", &*secret), ("GIT_PASSWORD", "secret")];
+    let environment =
+        [("AWS_ACCESS_KEY_ID", &*key.id), ("AWS_SECRET_ACCESS_KEY", &*key.secret), ("GIT_PASSWORD", "secret")];
     let (code, document) = daemon::scan_json(&config, &environment);
     let text = |value: &Value| value.as_str().unwrap().to_owned();
     let found = document["findings"].as_array().unwrap().iter();
@@ -129,4 +138,48 @@ fn an_organization_is_read_account_by_account() {
         assert!(is_told(&closed, region, "(closed) is suspended"), "{gaps:#?}");
     }
     assert_eq!(gaps.len(), 8, "{gaps:#?}");
+}
+
+/// Starts a CloudFormation that knows AWS's own schemas, and nothing else.
+fn cloudformation() -> Option<Server> {
+    let documents = provider_schemas::documents()?;
+    Some(Server::start(move |request| {
+        let form: Vec<(String, String)> = url::form_urlencoded::parse(&request.body).into_owned().collect();
+        let kind = form.iter().find(|(key, _)| key == "TypeName").map(|(_, kind)| kind.clone()).unwrap_or_default();
+        let Some(path) = documents.get(&kind) else {
+            let refusal = "<ErrorResponse><Error><Code>TypeNotFoundException</Code></Error></ErrorResponse>";
+            return Answer::new(404, "text/xml", refusal);
+        };
+        let text = std::fs::read_to_string(path).unwrap();
+        let text = text.replace('&', "&amp;").replace('<', "&lt;");
+        let result = format!("<DescribeTypeResult><Schema>{text}</Schema></DescribeTypeResult>");
+        Answer::new(200, "text/xml", format!("<DescribeTypeResponse>{result}</DescribeTypeResponse>"))
+    }))
+}
+
+#[test]
+fn the_policy_that_check_prints_is_enough_to_scan() {
+    let Some(schemas) = cloudformation() else { return };
+    let kinds = "kinds: {include: [\"AWS::S3::Bucket\", \"AWS::IAM::Role\"]}";
+    let config =
+        format!("clouds:\n  - {{name: c, type: aws, regions: [{REGION}], endpoint: \"{}\", {kinds}}}\n", schemas.url());
+    let environment = [("AWS_ACCESS_KEY_ID", "AKIA"), ("AWS_SECRET_ACCESS_KEY", "test")];
+    let (code, out, err) = Daemon::prepare(&config, &environment).cli(&["check", "--permissions"]);
+    assert_eq!((code, err.as_str()), (0, ""), "{out}");
+    let policies: Value = serde_json::from_str(&out).unwrap();
+    let policy = &policies["the credentials of cloud `c`"];
+    let actions: Vec<&str> =
+        policy["Statement"][0]["Action"].as_array().unwrap().iter().map(|a| a.as_str().unwrap()).collect();
+    for action in ["cloudformation:GetResource", "iam:GetRolePolicy", "iam:ListRoles", "s3:GetEncryptionConfiguration"]
+    {
+        assert!(actions.contains(&action), "{action} is not in {actions:?}");
+    }
+    let Some(aws) = Ministack::start(Checks::SignaturesAndPolicies) else { return };
+    aws.create(&[("AWS::S3::Bucket", json!({"BucketName": "near"}))]);
+    let reader = aws.user("reader", policy);
+    let declared = vec![declared("AWS::S3::Bucket", "near", (&Key::of_the_account().id, REGION))];
+    let Some(outcome) = scan_as(&reader, &aws.url(), &format!("regions: [{REGION}], {kinds}"), declared) else {
+        return;
+    };
+    assert_eq!(outcome, (0, vec![], vec![]));
 }

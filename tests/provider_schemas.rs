@@ -12,7 +12,7 @@ use crate::conformance::{Case, cases, json_of, mutate, overlaps, recordings};
 use crate::harness::peers;
 
 /// Where AWS's schemas are, by kind.
-fn documents() -> Option<BTreeMap<String, PathBuf>> {
+pub(crate) fn documents() -> Option<BTreeMap<String, PathBuf>> {
     let folder = peers::available("cfn-lint", peers::provider_schemas())?;
     let kinds = json_of(&folder.join("providers/us-east-1.json"));
     let file = |hash: &Value| folder.join("resources").join(format!("{}.json", hash.as_str().unwrap()));

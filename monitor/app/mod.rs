@@ -33,7 +33,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::api::auth::{Tokens, check_listen};
 use crate::api::{self, Api, Readiness};
-use crate::collect::{CollectError, Collector};
+use crate::collect::{CollectError, Collector, Grants};
 use crate::config::Config;
 use crate::outbox::Outbox;
 use crate::rulebook;
@@ -333,6 +333,23 @@ impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Shared").field("path", &self.path).finish_non_exhaustive()
     }
+}
+
+/// Asks each cloud what its credentials must be allowed, so that what Git declares and rules look at can be read there.
+pub async fn permissions(config: Config) -> anyhow::Result<Vec<Grants>> {
+    let plan = Plan::build(config, None).await?;
+    for source in &plan.sources {
+        source.refresh(schedule::now).await;
+        if let Some(why) = source.refused() {
+            anyhow::bail!("failed to read which kinds source {} declares: {why}", source.config().name);
+        }
+    }
+    let mut all = Vec::new();
+    for cloud in &plan.clouds {
+        let kinds = sources::kinds(&plan, cloud).into_iter().chain(plan.rules.kinds()).collect();
+        all.extend(cloud.collector.permissions(&kinds).await?);
+    }
+    Ok(all)
 }
 
 /// Contacts everything that a configuration names, and says of each what it found or what is wrong.

@@ -24,6 +24,9 @@ pub(super) struct Args {
     /// Print the JSON schema of the configuration and end.
     #[arg(long)]
     schema: bool,
+    /// Print what the credentials must be allowed, as policies of AWS IAM that only read, and end.
+    #[arg(long, conflicts_with = "offline")]
+    permissions: bool,
 }
 
 /// How long one cloud or repository may take to answer.
@@ -37,6 +40,9 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(exit::IN_SYNC);
     }
     let config = Config::load(&args.config)?;
+    if args.permissions {
+        return permissions(config).await;
+    }
     let Config { clouds, desired, .. } = &config;
     writeln!(out, "ok      {}: {} clouds, {} sources", args.config.display(), clouds.len(), desired.len())?;
     let rules = rulebook::load(config.rules.iter().map(|pack| &pack.path))?;
@@ -55,4 +61,23 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(if is_fine { exit::IN_SYNC } else { exit::error() })
+}
+
+/// Prints a policy for each principal as one JSON object; what they do not cover goes to standard error.
+async fn permissions(config: Config) -> anyhow::Result<ExitCode> {
+    let (mut out, mut err) = (std::io::stdout(), std::io::stderr());
+    let mut policies = serde_json::Map::new();
+    let mut is_whole = true;
+    for grants in app::permissions(config).await? {
+        policies.extend(grants.policies);
+        for (kind, why) in grants.unknown {
+            is_whole = false;
+            writeln!(err, "unknown {kind}: AWS does not say what reading it needs: {why}")?;
+        }
+        if let Some(remark) = grants.remark {
+            writeln!(err, "note    {remark}")?;
+        }
+    }
+    writeln!(out, "{:#}", serde_json::Value::Object(policies))?;
+    Ok(if is_whole { exit::IN_SYNC } else { exit::unknown() })
 }

@@ -3,7 +3,7 @@
 //! A collector does no business logic. It reads kind by kind to the end and says so, or says why it could not: a failure
 //! is a gap, never an absence (I1), and what was read before it is kept.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -151,6 +151,17 @@ pub struct Described {
     pub schema: Result<Schema, CollectError>,
 }
 
+/// What credentials must be allowed, so that a cloud can be read.
+#[derive(Debug, Default)]
+pub struct Grants {
+    /// Who needs which policy, in the provider's own form.
+    pub policies: Vec<(String, Value)>,
+    /// The kinds of which the provider does not say what reading them needs, and why not.
+    pub unknown: BTreeMap<Kind, String>,
+    /// What the policies do not cover.
+    pub remark: Option<String>,
+}
+
 /// Why something could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum CollectError {
@@ -197,6 +208,12 @@ pub trait Collector: Send + Sync {
     /// Asks for as little as shows that the cloud can be reached and lets us in.
     async fn contact(&self) -> Result<(), CollectError> {
         self.scopes().await.map(drop)
+    }
+
+    /// Returns what the credentials must be allowed to read these kinds, and whatever else the configuration has read;
+    /// nothing for systems without such policies.
+    async fn permissions(&self, _kinds: &BTreeSet<Kind>) -> Result<Option<Grants>, CollectError> {
+        Ok(None)
     }
 
     /// Reads everything in the scope and tells it to `sink`, kind by kind. Returns when all was said; an error of any

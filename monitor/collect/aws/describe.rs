@@ -9,6 +9,7 @@ use driftwarden_core::schema::{Schema, cloudformation};
 use futures_util::{StreamExt, stream};
 use jiff::SignedDuration;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::sync::mpsc;
 
 use super::call::Caller;
@@ -46,11 +47,16 @@ pub(super) async fn describe(caller: &Caller, kinds: &[Kind], sink: &mpsc::Sende
     }
 }
 
-async fn read(caller: &Caller, kind: &Kind) -> Result<Schema, CallError> {
+/// Returns the document of a kind.
+pub(super) async fn document(caller: &Caller, kind: &Kind) -> Result<Value, CallError> {
     let parameters = [("Type", "RESOURCE"), ("TypeName", kind.as_str())];
     let answer = caller.query("cloudformation", "DescribeType", &parameters).await?;
     let text = answer.xml::<DescribedAnswer>()?.result.schema;
-    let document = serde_json::from_str(&text).map_err(|error| CallError::not_json(&error))?;
+    serde_json::from_str(&text).map_err(|error| CallError::not_json(&error))
+}
+
+async fn read(caller: &Caller, kind: &Kind) -> Result<Schema, CallError> {
+    let document = document(caller, kind).await?;
     let malformed = |why: String| CallError::new(GapReason::Malformed, why);
     let (described, schema) = cloudformation::read(&document).map_err(|error| malformed(error.to_string()))?;
     if described != *kind {

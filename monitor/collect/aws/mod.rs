@@ -33,7 +33,7 @@ pub use self::keys::Keys;
 use self::sign::{Clock, Signer, Source};
 use super::http::{CallError, Client, Limits};
 use super::selection::{Selected, Selection};
-use super::{CloudConfig, CollectError, Collector, Described, Reading, Sink, Stack, Validity, Wanted};
+use super::{CloudConfig, CollectError, Collector, Described, Grants, Reading, Sink, Stack, Validity, Wanted};
 
 mod accounts;
 mod call;
@@ -42,6 +42,7 @@ mod describe;
 mod home;
 mod keys;
 mod kinds;
+mod permissions;
 mod regions;
 mod sign;
 mod stack;
@@ -486,6 +487,21 @@ impl Collector for Aws {
             caller_account(&caller).await.map_err(|error| unread(what(), error))?;
         }
         Ok(())
+    }
+
+    async fn permissions(&self, kinds: &BTreeSet<Kind>) -> Result<Option<Grants>, CollectError> {
+        let caller = self.base(self.session().await?);
+        let named = self.config.kinds.literal().unwrap_or_default().iter().map(|name| Kind::from(name.as_str()));
+        let wanted = kinds.iter().filter(|kind| kinds::is_aws(kind) && self.kinds.takes(kind.as_str())).cloned();
+        let all = named.chain(wanted).collect();
+        let mut grants = permissions::grants(&self.config, &caller, &all).await;
+        if self.config.kinds.literal().is_none() {
+            let cloud = &self.config.name;
+            grants.remark = Some(format!(
+                "cloud `{cloud}` lists every kind: name them under `kinds`, or let AWS's own policy ViewOnlyAccess cover the rest"
+            ));
+        }
+        Ok(Some(grants))
     }
 
     async fn collect(&self, scope: &Scope, wanted: &Wanted, sink: Sink) {

@@ -99,7 +99,11 @@ fn visit((declared, observed): (&Value, &Value), path: &str, name: &str, found: 
         }
         (Value::String(text), _) if declared == observed => {
             let others = [(Class::Account, other_account(text)), (Class::Digit, other_digit(text))];
-            others.into_iter().for_each(|(class, other)| other.into_iter().for_each(|text| change(class, json!(text))));
+            for (class, other) in others {
+                if let Some(text) = other {
+                    change(class, json!(text));
+                }
+            }
             if name.ends_with("Name") && !text.is_empty() {
                 for text in [format!("{text}-2"), format!("a{text}"), format!("other/{text}"), format!("{text}/other")]
                 {

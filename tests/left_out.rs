@@ -4,22 +4,31 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::harness::aws::REGION;
-use crate::harness::daemon;
+use crate::harness::daemon::Daemon;
 use crate::harness::estate;
 use crate::harness::git::GitServer;
 use crate::harness::scripted;
 
-/// Scans once what the documents declare; the exit code, the findings, and each gap as `kind: reason: detail`.
-fn scan(cloud: &str, documents: Vec<Value>) -> Option<(i32, Vec<Value>, Vec<String>)> {
+/// What a scan came to: the exit code, the findings, and each gap as `kind: reason: detail`.
+type Outcome = (i32, Vec<Value>, Vec<String>);
+
+/// Scans once what the documents declare.
+fn scan(cloud: &str, documents: Vec<Value>) -> Option<Outcome> {
+    scan_with(&[], &[cloud], documents)
+}
+
+/// The same, with more arguments and more clouds, for all of which one source speaks.
+fn scan_with(arguments: &[&str], clouds: &[&str], documents: Vec<Value>) -> Option<Outcome> {
     let git = GitServer::start("ci", "secret")?;
     git.commit("ann", "declare", &[("all.yaml", &estate::documents(documents.into_iter()))]);
     let config = format!(
-        "clouds:\n  - {cloud}\ndesired:\n  - name: infra\n    git: {{url: \"{}\", ref: main, username: ci, password: \
-         \"${{env:GIT_PASSWORD}}\"}}\n    clouds: [c]\n",
+        "clouds:\n  - {}\ndesired:\n  - name: infra\n    git: {{url: \"{}\", ref: main, username: ci, password: \
+         \"${{env:GIT_PASSWORD}}\"}}\n",
+        clouds.join("\n  - "),
         git.url()
     );
     let environment = [("AWS_ACCESS_KEY_ID", "AKIA"), ("AWS_SECRET_ACCESS_KEY", "test"), ("GIT_PASSWORD", "secret")];
-    let (code, document) = daemon::scan_json(&config, &environment);
+    let (code, document) = Daemon::prepare(&config, &environment).scan_json_with(arguments);
     let scopes = document["scopes"].as_array().unwrap().iter();
     let gaps = scopes.flat_map(|scope| scope["gaps"].as_array().unwrap().clone());
     let line = |gap: Value| ["kind", "reason", "detail"].map(|key| gap[key].as_str().unwrap().to_owned()).join(": ");
@@ -74,4 +83,30 @@ fn a_region_that_is_not_read_is_a_gap_and_one_that_is_not_said_no_absence() {
                     accounts and regions; hint: write its `metadata.account` and `metadata.region`";
     assert!(findings.iter().all(|finding| finding["drift"] != "missing"), "{findings:#?}");
     assert!(gaps.iter().any(|gap| gap == anywhere) && gaps.iter().any(|gap| gap == far), "{gaps:#?}");
+}
+
+#[test]
+fn a_cloud_that_is_scanned_alone_misses_what_can_be_in_no_other() {
+    let aws = scripted::aws(scripted::untouched());
+    let cloud = |name: &str, region: &str| {
+        let url = aws.url();
+        let kinds = "{include: [\"AWS::S3::Bucket\"]}";
+        format!(
+            "{{name: {name}, type: aws, regions: [{region}], endpoint: \"{url}\", requests_per_second: 1000, kinds: \
+             {kinds}}}"
+        )
+    };
+    let bucket = |name: &str, metadata: Value| {
+        json!({"apiVersion": "driftwarden.dev/v1", "kind": "AWS::S3::Bucket", "metadata": metadata,
+            "spec": {"BucketName": name}})
+    };
+    let known = scripted::bucket_names().into_iter();
+    let mut declared: Vec<_> = known.map(|name| bucket(&name, json!({"name": name, "region": REGION}))).collect();
+    declared.push(bucket("gone", json!({"name": "gone", "region": REGION})));
+    let clouds = [cloud("c", REGION), cloud("d", "moon-south-1")];
+    let clouds = clouds.each_ref().map(String::as_str);
+    let Some((code, findings, gaps)) = scan_with(&["--cloud", "c"], &clouds, declared) else { return };
+    assert_eq!((code, gaps), (2, vec![]));
+    let missing = |finding: &Value| format!("{} {}", finding["drift"], finding["resource"]["name"]);
+    assert_eq!(findings.iter().map(missing).collect::<Vec<_>>(), [r#""missing" "gone""#]);
 }

@@ -259,10 +259,18 @@ pub async fn scan_once(
     let registry = Registry::forgetful(schedule::now);
     let mut passes = Vec::new();
     let stacks = Stacks(&plan.clouds);
-    let chosen = |cloud: &&Arc<Cloud>| only.is_empty() || only.contains(&cloud.name);
-    // All of them first, for where something is declared depends on which scopes there are.
+    let (chosen, others): (Vec<_>, Vec<_>) =
+        plan.clouds.iter().partition(|cloud| only.is_empty() || only.contains(&cloud.name));
+    // All of them first, for where something is declared depends on which scopes there are, looked at or not.
+    for other in others {
+        if chosen.iter().any(|cloud| sources::is_shared(&plan, cloud, other))
+            && let Err(error) = other.ask_scopes().await
+        {
+            emit(&ScanFailed { of: &other.name, error: &error.into() });
+        }
+    }
     let mut rounds = Vec::new();
-    for cloud in plan.clouds.iter().filter(chosen) {
+    for cloud in chosen {
         rounds.push((cloud, readers_once(cloud).await));
     }
     for (cloud, readers) in rounds {

@@ -173,10 +173,20 @@ pub(super) fn said(plan: &Plan, cloud: &Cloud) -> Vec<Said> {
         .collect()
 }
 
+/// Returns whether some source speaks for both clouds, so that what it declares may be in either.
+pub(super) fn is_shared(plan: &Plan, one: &Cloud, other: &Cloud) -> bool {
+    is_alike(one, other)
+        && plan.sources.iter().any(|source| source.speaks_for(&one.name) && source.speaks_for(&other.name))
+}
+
+fn is_alike(one: &Cloud, other: &Cloud) -> bool {
+    one.collector.provider() == other.collector.provider()
+}
+
 /// Returns the scopes that a source speaks for, of all clouds of the same sort.
 fn places(plan: &Plan, source: &InForce, cloud: &Cloud) -> Places {
-    let is_alike = |other: &&Arc<Cloud>| other.collector.provider() == cloud.collector.provider();
-    let clouds = plan.clouds.iter().filter(is_alike).filter(|other| source.speaks_for(&other.name));
+    let alike = plan.clouds.iter().filter(|other| is_alike(cloud, other));
+    let clouds = alike.filter(|other| source.speaks_for(&other.name));
     let (mut scopes, mut extent) = (Vec::new(), Extent::Whole);
     for cloud in clouds {
         match &*cloud.scopes.lock() {

@@ -132,8 +132,13 @@ impl Daemon {
 
     /// Runs `scan -o json` once; exit code and document.
     pub fn scan_json(&self) -> (i32, Value) {
+        self.scan_json_with(&[])
+    }
+
+    /// The same, with more arguments.
+    pub fn scan_json_with(&self, more: &[&str]) -> (i32, Value) {
         let config = self.config().display().to_string();
-        let (code, output, complaint) = self.cli(&["scan", "--config", &config, "-o", "json"]);
+        let (code, output, complaint) = self.cli(&[&["scan", "--config", &config, "-o", "json"], more].concat());
         let document = serde_json::from_str(&output);
         (code, document.unwrap_or_else(|error| panic!("exit {code}, not JSON ({error}): {output}\n{complaint}")))
     }

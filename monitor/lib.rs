@@ -21,6 +21,7 @@ pub mod ledger;
 pub mod notify;
 pub mod outbound;
 pub mod outbox;
+pub mod related;
 pub mod remediate;
 pub mod rulebook;
 pub mod scan;

@@ -15,6 +15,7 @@ use driftwarden_core::finding::{
     Transition,
 };
 use driftwarden_core::priority::{self, Weights};
+use driftwarden_core::related::Related;
 use driftwarden_core::resource::{Gap, Kind, ResourceId, Scope, Touched};
 use driftwarden_core::rule::RuleSet;
 use driftwarden_core::schema::Schemas;
@@ -80,6 +81,8 @@ pub struct Pass<'a> {
     pub rules: &'a RuleSet,
     /// What counts as equal.
     pub schemas: &'a Schemas,
+    /// What the rest of the scope says.
+    pub related: &'a Related,
     /// How findings are judged.
     pub policy: &'a Policy,
     /// Key of the digests of sensitive values.
@@ -474,6 +477,7 @@ impl Pass<'_> {
 
     /// Returns what the pure middle looks through.
     pub fn lens(&self) -> Lens<'_> {
-        Lens { scope: self.scope, expected: self.expected, rules: self.rules, schemas: self.schemas, mask: self.mask }
+        let Self { scope, expected, rules, schemas, related, mask, .. } = *self;
+        Lens { scope, expected, rules, schemas, related, mask }
     }
 }

@@ -24,6 +24,7 @@ mod conformance;
 mod demo;
 mod first_light;
 mod harness;
+mod key_aliases;
 mod left_out;
 mod noticed;
 mod peers;

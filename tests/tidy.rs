@@ -15,6 +15,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("schedule", &["scan", "store"]),
     ("scan", &["collect", "store"]),
     ("schemas", &["collect", "store"]),
+    ("related", &["collect"]),
     ("outbox", &["store", "notify", "remediate"]),
     ("ledger", &["audit", "store"]),
     ("api", &["store", "schedule"]),

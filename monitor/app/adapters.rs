@@ -198,11 +198,13 @@ async fn reread(
     asked: Asked,
 ) -> remediate::Reading {
     let schemas = shared.schemas.of(Asker { scope: &finding.scope, collector }, &asked.kinds()).await;
+    let related = shared.relations.of((&finding.scope, collector), &asked.expected).await;
     let lens = Lens {
         scope: &finding.scope,
         expected: &asked.expected,
         rules: &plan.rules,
         schemas: &schemas,
+        related: &related,
         mask: &shared.mask,
     };
     let evidence = &finding.evidence;

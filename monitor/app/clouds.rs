@@ -15,6 +15,7 @@ use super::{Cloud, Plan, Shared};
 use crate::collect::{CollectError, Collector, Read, Reading, Sink, Wanted};
 use crate::config::Config;
 use crate::desired::set::Remembered;
+use crate::related::Relations;
 use crate::scan::{self, Pass, Report};
 use crate::schedule::{self, Activation, Debounce, Turns};
 use crate::schemas::{Asker, Registry};
@@ -154,6 +155,7 @@ async fn scan_scope(
     let asked = sources::asked(said, scope, collector, stacks).await;
     let (asker, kinds) = (Asker { scope, collector }, asked.kinds());
     let schemas = shared.schemas.of(asker, &kinds).await;
+    let related = shared.relations.of((scope, collector), &asked.expected).await;
     let history = GitPast { said, expected: Arc::clone(&asked.expected), stacks };
     let pass = Pass {
         scope,
@@ -163,6 +165,7 @@ async fn scan_scope(
         history: &history,
         rules: &plan.rules,
         schemas: &schemas,
+        related: &related,
         policy: &plan.config.policy,
         mask: &shared.mask,
         clock: schedule::now,
@@ -304,6 +307,7 @@ async fn look_once(
     let Cycle { plan, said, stacks } = cycle;
     let asked = sources::asked(said, &scope, &*collector, stacks).await;
     let schemas = registry.of(Asker { scope: &scope, collector: &*collector }, &asked.kinds()).await;
+    let related = Relations::default().of((&scope, &*collector), &asked.expected).await;
     let history = GitPast { said, expected: Arc::clone(&asked.expected), stacks };
     let pass = Pass {
         scope: &scope,
@@ -313,6 +317,7 @@ async fn look_once(
         history: &history,
         rules: &plan.rules,
         schemas: &schemas,
+        related: &related,
         policy: &plan.config.policy,
         mask,
         clock: schedule::now,

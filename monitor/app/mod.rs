@@ -36,6 +36,7 @@ use crate::api::{self, Api, Readiness};
 use crate::collect::{CollectError, Collector, Grants};
 use crate::config::Config;
 use crate::outbox::Outbox;
+use crate::related::Relations;
 use crate::rulebook;
 use crate::schedule::{self, Activation};
 use crate::schemas::{Asker, Registry};
@@ -73,6 +74,7 @@ struct Shared {
     /// When the last scan of each cloud was saved.
     saved: Mutex<BTreeMap<String, Timestamp>>,
     schemas: Registry,
+    relations: Relations,
     mask: MaskKey,
     tasks: TaskTracker,
 }
@@ -244,6 +246,7 @@ impl Shared {
                 adapters::peers(Weak::clone(shared), audit),
             )),
             schemas: Registry::remembering(Arc::clone(&store), epoch, schedule::now),
+            relations: Relations::default(),
             store,
             epoch,
             plan: ArcSwap::from_pointee(plan),

@@ -140,7 +140,7 @@ struct ContextFile {
 
 impl From<ContextFile> for Context {
     fn from(file: ContextFile) -> Self {
-        Self { account: file.account, region: file.region, id: file.id, related: file.related }
+        Self { account: file.account, region: file.region, id: file.id, related: file.related.into() }
     }
 }
 

@@ -238,6 +238,12 @@ pub trait Collector: Send + Sync {
     /// that have a [`Validity`].
     async fn describe(&self, _scope: &Scope, _kinds: &[Kind], _sink: mpsc::Sender<Described>) {}
 
+    /// Returns the key that each alias of one in the scope stands for, where a provider has such aliases. Only asked where a
+    /// declaration names one.
+    async fn key_aliases(&self, _scope: &Scope) -> Result<BTreeMap<String, String>, CollectError> {
+        Ok(BTreeMap::new())
+    }
+
     /// Returns why the configuration leaves a resource out, although its kind is read. It is not looked at, so that it is
     /// not seen says nothing.
     fn leaves_out(&self, _kind: &Kind, _name: &str) -> Option<String> {

@@ -1,4 +1,5 @@
-//! A simulated AWS: Cloud Control for everything the estate holds, and as much of STS and CloudFormation as a reader asks.
+//! A simulated AWS: Cloud Control for everything the estate holds, and as much of STS,
+//! CloudFormation and KMS as a reader asks.
 //!
 //! It speaks the real protocols and pages its lists. It checks no signature.
 
@@ -23,8 +24,10 @@ pub(super) fn router(world: World, kinds: Vec<String>) -> Router {
     Router::new().fallback(move |headers: HeaderMap, body: Bytes| async move {
         world.count_request();
         let operation = headers.get("x-amz-target").and_then(|target| target.to_str().ok());
-        match operation.and_then(|target| target.strip_prefix("CloudApiService.")) {
-            Some(operation) => cloud_control(&world, operation, &body),
+        match operation.map(|target| target.split_once('.').unwrap_or_default()) {
+            Some(("CloudApiService", operation)) => cloud_control(&world, operation, &body),
+            Some(("TrentService", "ListAliases")) => aliases(),
+            Some(_) => refusal("UnsupportedActionException"),
             None => query(&kinds, &body),
         }
     })
@@ -84,6 +87,12 @@ fn update(world: &World, key: &Key, mut value: Value, document: &str) -> Respons
     let progress = json!({"TypeName": key.kind, "Identifier": key.name, "Operation": "UPDATE",
         "OperationStatus": "SUCCESS", "RequestToken": "demo"});
     json_answer(StatusCode::OK, &json!({"ProgressEvent": progress}))
+}
+
+/// The one alias that the estate names, and the key that it stands for.
+fn aliases() -> Response<Body> {
+    let alias = json!({"AliasName": "alias/shop", "TargetKeyId": "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d"});
+    json_answer(StatusCode::OK, &json!({"Aliases": [alias], "Truncated": false}))
 }
 
 /// The services that take forms and answer XML.

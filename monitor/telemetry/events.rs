@@ -164,6 +164,22 @@ impl Event for SchemasLacked<'_> {
     }
 }
 
+/// What the aliases of keys stand for could not be read.
+#[derive(Debug)]
+pub struct RelatedLacked<'a> {
+    /// Where it was asked for.
+    pub scope: &'a Scope,
+    /// Why it could not be had.
+    pub why: &'a str,
+}
+
+impl Event for RelatedLacked<'_> {
+    fn record(&self) {
+        let Self { scope, why } = self;
+        tracing::warn!(%scope, error = why, "failed to read aliases of keys; whether one stands for the key in use is unknown");
+    }
+}
+
 /// Schemas could not be kept, or what was kept could not be read; they are asked for again.
 #[derive(Debug)]
 pub struct SchemasUnsaved<'a> {

@@ -80,7 +80,7 @@ impl Case {
                 account: text(&context["account"]),
                 region: text(&context["region"]),
                 id: text(&context["id"]),
-                related: context["related"].clone(),
+                related: context["related"].clone().into(),
             },
             drifted: texts(&expected["drifted"]),
             undeclared: texts(&expected["undeclared"]),

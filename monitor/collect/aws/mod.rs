@@ -36,6 +36,7 @@ use super::selection::{Selected, Selection};
 use super::{CloudConfig, CollectError, Collector, Described, Grants, Reading, Sink, Stack, Validity, Wanted};
 
 mod accounts;
+mod aliases;
 mod call;
 mod cloud_control;
 mod describe;
@@ -559,6 +560,11 @@ impl Collector for Aws {
             // Kinds of which nothing is said count as not described.
             Err(error) => tracing::debug!(%scope, error = told(&error), "failed to ask for schemas"),
         }
+    }
+
+    async fn key_aliases(&self, scope: &Scope) -> Result<BTreeMap<String, String>, CollectError> {
+        let caller = self.caller(&scope.account, &scope.region).await?;
+        aliases::targets(&caller).await.map_err(|error| unread("the aliases of keys".to_owned(), error))
     }
 
     async fn stack(&self, scope: &Scope, name: &str) -> Result<Option<Stack>, CollectError> {

@@ -14,7 +14,7 @@ use crate::collect::Grants;
 
 /// Kinds that are asked about at the same time.
 const AT_ONCE: usize = 8;
-/// What every scan calls, whatever it reads.
+/// What every scan may call, whatever it reads.
 const ALWAYS: &[&str] = &[
     "cloudformation:DescribeStacks",
     "cloudformation:DescribeType",
@@ -23,6 +23,7 @@ const ALWAYS: &[&str] = &[
     "cloudformation:ListResources",
     "cloudformation:ListStackResources",
     "cloudformation:ListTypes",
+    "kms:ListAliases",
     "sts:GetCallerIdentity",
 ];
 /// What the names of actions that only read begin with.

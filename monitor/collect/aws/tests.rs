@@ -941,6 +941,47 @@ async fn before_the_session_a_schema_holds_where_the_configuration_says_or_nowhe
     assert_eq!(realm(&entered, "1", "-", KIND), Some(here(json!({"endpoint": endpoint}), "-")));
 }
 
+fn aliases_answer(aliases: &Value, rest: &Value) -> Reply {
+    let mut body = json!({"Aliases": aliases});
+    body.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+    with(say(200, body.to_string()), "content-type", "application/x-amz-json-1.1")
+}
+
+#[tokio::test]
+async fn every_page_of_aliases_is_read() {
+    let server = Server::start(|asked, _| match asked.input["Marker"].as_str() {
+        None => aliases_answer(
+            &json!([{"AliasName": "alias/a", "TargetKeyId": "k1"}, {"AliasName": "alias/aws/ebs"}]),
+            &json!({"Truncated": true, "NextMarker": "m"}),
+        ),
+        Some("m") => {
+            aliases_answer(&json!([{"AliasName": "alias/b", "TargetKeyId": "k2"}]), &json!({"Truncated": false}))
+        }
+        Some(_) => refuse(400, "InvalidMarkerException"),
+    })
+    .await;
+    let targets = aws(server.address, &json!({})).key_aliases(&scope()).await.unwrap();
+    let expected = [("alias/a", "k1"), ("alias/b", "k2")].map(|(alias, key)| (alias.to_owned(), key.to_owned()));
+    assert_eq!(targets, BTreeMap::from(expected));
+    assert_eq!(server.operations(), ["ListAliases", "ListAliases"]);
+}
+
+#[tokio::test]
+async fn aliases_that_were_not_read_to_the_end_are_not_known() {
+    let page = |rest: &Value| aliases_answer(&json!([]), rest);
+    for (reply, reason) in [
+        (refuse(400, "AccessDeniedException"), GapReason::Denied),
+        (page(&json!({"Truncated": true})), GapReason::Partial),
+        (page(&json!({"Truncated": true, "NextMarker": "m"})), GapReason::Partial),
+        (with(say(200, "[]"), "content-type", "application/x-amz-json-1.1"), GapReason::Malformed),
+    ] {
+        let server = Server::start(move |_, _| reply.clone()).await;
+        let error = aws(server.address, &json!({})).key_aliases(&scope()).await.unwrap_err();
+        assert_eq!(error.reason(), reason);
+        assert!(!told(&error).contains(CANARY), "{}", told(&error));
+    }
+}
+
 #[test]
 fn a_wrong_configuration_is_refused() {
     for (settings, why) in [

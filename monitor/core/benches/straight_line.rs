@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use driftwarden_core::compare::MaskKey;
 use driftwarden_core::expected::{Expected, Unmanaged};
+use driftwarden_core::related::Related;
 use driftwarden_core::resource::{Depth, Desired, Kind, Labels, Origin, Provider, Scope};
 use driftwarden_core::rule::RuleSet;
 use driftwarden_core::schema::Schemas;
@@ -134,7 +135,14 @@ fn main() {
     let scope = Scope { cloud: "bench".into(), provider: Provider::Aws, account: "1".into(), region: "r".into() };
     let (rules, mask) = (RuleSet::default(), MaskKey::new([7; 32]));
     let schemas = Schemas::default();
-    let lens = Lens { scope: &scope, expected: &expected, rules: &rules, schemas: &schemas, mask: &mask };
+    let lens = Lens {
+        scope: &scope,
+        expected: &expected,
+        rules: &rules,
+        schemas: &schemas,
+        related: &Related::default(),
+        mask: &mask,
+    };
 
     let held = held(lens);
     let same = pages(None);

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 
 use crate::compare::{Order, Strict};
 use crate::ignore::IgnoreRule;
+use crate::related;
 use crate::resource::{Desired, Gap, GapReason, Kind, Provider, ResourceId};
 use crate::siblings::{Sibling, Siblings, givers_of};
 
@@ -72,6 +73,7 @@ pub struct ExpectedKind {
     by_name: HashMap<Arc<str>, usize>,
     unnamed: usize,
     hash: [u8; 16],
+    names_alias: bool,
     siblings: OnceLock<Siblings>,
     /// What counts although it is not declared, by source.
     strict: BTreeMap<Arc<str>, Strict>,
@@ -207,6 +209,11 @@ impl Expected {
         self.kinds.iter()
     }
 
+    /// Returns whether any declaration may name a key by an alias.
+    pub fn names_alias(&self) -> bool {
+        self.kinds.values().any(ExpectedKind::names_alias)
+    }
+
     /// Returns how many resources are asked for.
     pub fn len(&self) -> usize {
         self.kinds.values().map(|kind| kind.items.len()).sum()
@@ -263,16 +270,19 @@ impl ExpectedKind {
         None
     }
 
-    /// Adds the human part of each declared ARN as a name, where nothing else has it, and digests the kind.
+    /// Adds the human part of each declared ARN as a name, where nothing else has it, digests the kind, and finds out
+    /// what must be known besides it.
     fn seal(&mut self) {
         let mut hasher = blake3::Hasher::new();
         for (at, item) in self.items.iter().enumerate() {
             let name = item.name.as_deref().unwrap_or_default();
             let Desired { attributes, labels, origin, .. } = item;
+            let text = attributes.to_string();
             // Labels and source decide which rules, routes and terms it falls under. Debug keeps pairs apart.
-            for part in [name, &attributes.to_string(), &format!("{labels:?}"), &origin.source] {
+            for part in [name, &text, &format!("{labels:?}"), &origin.source] {
                 hasher.update(part.as_bytes()).update(&[0]);
             }
+            self.names_alias |= related::names_alias(&text);
             if let Some(short) = short_name(item.provider, name) {
                 self.by_name.entry(short.into()).or_insert(at);
             }
@@ -304,6 +314,11 @@ impl ExpectedKind {
     /// Returns every declaration, in the order in which they were given.
     pub fn items(&self) -> &[Desired] {
         &self.items
+    }
+
+    /// Returns whether a declaration of the kind may name a key by an alias.
+    pub const fn names_alias(&self) -> bool {
+        self.names_alias
     }
 
     /// Returns a digest of everything asked of the kind.

@@ -179,6 +179,7 @@ mod tests {
     use crate::compare::MaskKey;
     use crate::expected::{Expected, Terms, Unmanaged};
     use crate::finding::{Evidence, Severity};
+    use crate::related::Related;
     use crate::resource::{Depth, Kind, Labels, Origin, Provider, Scope};
     use crate::rule::{RuleSet, RuleSource};
     use crate::schema::Schemas;
@@ -231,8 +232,15 @@ mod tests {
         let terms = BTreeMap::from([(Arc::from("infra"), terms)]);
         let expected = Expected::new(vec![declared], Some(Unmanaged::DeclaredKinds)).under(terms, now.parse().unwrap());
         let scope = Scope { cloud: "c".into(), provider: Provider::Aws, account: "1".into(), region: "r".into() };
-        let (rules, mask, schemas) = (closed(), MaskKey::new([0; 32]), Schemas::default());
-        let lens = Lens { scope: &scope, expected: &expected, rules: &rules, schemas: &schemas, mask: &mask };
+        let (rules, mask, schemas, related) = (closed(), MaskKey::new([0; 32]), Schemas::default(), Related::default());
+        let lens = Lens {
+            scope: &scope,
+            expected: &expected,
+            rules: &rules,
+            schemas: &schemas,
+            related: &related,
+            mask: &mask,
+        };
         let mut look = Look::begin(lens, snapshot);
         let kind = Kind::from(KIND);
         let text = observed.to_string();

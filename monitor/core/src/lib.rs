@@ -4,8 +4,8 @@
 //! every decision be tested as a table, and what makes the same input give the same bytes on every machine.
 //!
 //! In reading order:
-//! [`resource`] → [`region`] → [`siblings`] → [`expected`] → [`schema`] → [`normalize`] → [`compare`] → [`rule`] →
-//! [`ignore`] → [`snapshot`] → [`control`] → [`cause`] → [`finding`] → [`priority`] → [`decide`] → [`group`].
+//! [`resource`] → [`region`] → [`siblings`] → [`related`] → [`expected`] → [`schema`] → [`normalize`] → [`compare`] →
+//! [`rule`] → [`ignore`] → [`snapshot`] → [`control`] → [`cause`] → [`finding`] → [`priority`] → [`decide`] → [`group`].
 
 pub mod cause;
 pub mod compare;
@@ -20,6 +20,7 @@ pub mod normalize;
 pub mod ownership;
 pub mod priority;
 pub mod region;
+pub mod related;
 pub mod resource;
 pub mod rule;
 pub mod schema;

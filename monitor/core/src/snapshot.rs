@@ -16,6 +16,7 @@ use crate::ignore::{self, Case, Hidden, Ignored};
 use crate::normalize;
 use crate::ownership;
 use crate::priority::drift_severity;
+use crate::related::Related;
 use crate::resource::{Depth, Desired, Gap, GapReason, Kind, Labels, Resource, ResourceId, Scope};
 use crate::rule::{self, Rule, RuleSet, Verdict};
 use crate::schema::{Schema, Schemas};
@@ -163,6 +164,8 @@ pub struct Lens<'a> {
     pub rules: &'a RuleSet,
     /// What counts as equal.
     pub schemas: &'a Schemas,
+    /// What the rest of the scope says.
+    pub related: &'a Related,
     /// Key of the digests of sensitive values.
     pub mask: &'a MaskKey,
 }
@@ -190,9 +193,15 @@ impl Lens<'_> {
         hasher.update(&self.rules.hash());
         hasher.update(&self.expected.basis(kind));
         hasher.update(&self.schemas.of(kind).hash());
+        hasher.update(&self.related(kind).map(Related::hash).unwrap_or_default());
         let mut basis = [0; 16];
         hasher.finalize_xof().fill(&mut basis);
         basis
+    }
+
+    /// Returns what the rest of the scope says, if a declaration of the kind needs it.
+    fn related(&self, kind: &Kind) -> Option<&Related> {
+        self.expected.kind(kind).filter(|expected| expected.names_alias()).map(|_| self.related)
     }
 
     /// Normalizes, compares and evaluates one resource.
@@ -355,7 +364,7 @@ impl Lens<'_> {
             account: self.scope.account.to_string(),
             region: self.scope.region.to_string(),
             id: id.name.to_string(),
-            related: Value::Null,
+            related: self.related(&id.kind).map(|related| Arc::clone(related.facts())).unwrap_or_default(),
         }
     }
 
@@ -905,7 +914,7 @@ mod tests {
         end: &End,
     ) -> Sights {
         let (scope, mask) = (scope(), MaskKey::new([0; 32]));
-        let lens = Lens { scope: &scope, expected, rules, schemas, mask: &mask };
+        let lens = Lens { scope: &scope, expected, rules, schemas, related: &Related::default(), mask: &mask };
         let mut look = Look::begin(lens, snapshot);
         let kind = Kind::from(KIND);
         look.take(&kind, items.iter().map(|(name, text)| ItemText { name, text, depth: Depth::Full }));
@@ -967,6 +976,53 @@ mod tests {
         check(&Schemas::default(), "a:changed");
         check(&schemas(1), "");
         check(&schemas(2), "a:changed");
+    }
+
+    /// Looks at a bucket that Git wants to have a key, when `alias/a` stands for `key`; returns what was seen and how many
+    /// resources are doubtful.
+    fn look_with_alias(snapshot: &mut Snapshot, declared: &str, key: Option<&str>) -> (String, usize) {
+        let declared = bucket("a", json!({"KmsKeyId": declared}));
+        let (scope, mask, rules, schemas) = (scope(), MaskKey::new([0; 32]), RuleSet::default(), Schemas::default());
+        let expected = Expected::new(vec![declared], None);
+        let targets = key.map(|key| [("alias/a".to_owned(), key.to_owned())].into());
+        let related = targets.map(|targets| Related::of_aliases(&targets)).unwrap_or_default();
+        let lens = Lens {
+            scope: &scope,
+            expected: &expected,
+            rules: &rules,
+            schemas: &schemas,
+            related: &related,
+            mask: &mask,
+        };
+        let mut look = Look::begin(lens, snapshot);
+        let text = r#"{"KmsKeyId":"mrk-1"}"#;
+        look.take(&KIND.into(), [ItemText { name: "a", text, depth: Depth::Full }].into_iter());
+        look.complete(&KIND.into());
+        let sights = look.finish();
+        (words(&sights), sights.doubtful())
+    }
+
+    #[test]
+    fn what_is_unchanged_is_compared_anew_when_its_alias_stands_for_another_key() {
+        let mut snapshot = Snapshot::default();
+        assert_eq!(look_with_alias(&mut snapshot, "alias/a", None), (String::new(), 1));
+        assert_eq!(look_with_alias(&mut snapshot, "alias/a", Some("mrk-1")), (String::new(), 0));
+        assert_eq!(look_with_alias(&mut snapshot, "alias/a", Some("mrk-2")), ("a:changed".to_owned(), 0));
+        assert_eq!(look_with_alias(&mut snapshot, "alias/a", None), (String::new(), 1));
+    }
+
+    #[test]
+    fn keys_of_aliases_matter_only_where_one_is_declared() {
+        let (scope, mask, rules, schemas) = (scope(), MaskKey::new([0; 32]), RuleSet::default(), Schemas::default());
+        let basis = |declared: &str, key: &str| {
+            let expected = Expected::new(vec![bucket("a", json!({"KmsKeyId": declared}))], None);
+            let related = Related::of_aliases(&[("alias/a".to_owned(), key.to_owned())].into());
+            let (expected, related) = (&expected, &related);
+            Lens { scope: &scope, expected, rules: &rules, schemas: &schemas, related, mask: &mask }.basis(&KIND.into())
+        };
+        for (declared, matters) in [("alias/a", true), ("arn:aws:kms:r:1:alias/a", true), ("mrk-1", false)] {
+            assert_eq!(basis(declared, "mrk-1") != basis(declared, "mrk-2"), matters, "{declared}");
+        }
     }
 
     #[test]
@@ -1058,7 +1114,14 @@ mod tests {
     fn outlasting(before: &Value, after: &Value) -> Option<String> {
         let expected = Expected::new(vec![bucket("a", json!({"V": 1, "W": 1}))], Some(Unmanaged::DeclaredKinds));
         let (scope, rules, mask, schemas) = (scope(), RuleSet::default(), MaskKey::new([0; 32]), Schemas::default());
-        let lens = Lens { scope: &scope, expected: &expected, rules: &rules, schemas: &schemas, mask: &mask };
+        let lens = Lens {
+            scope: &scope,
+            expected: &expected,
+            rules: &rules,
+            schemas: &schemas,
+            related: &Related::default(),
+            mask: &mask,
+        };
         let sights = look(&mut Snapshot::default(), &[("a", r#"{"V":2}"#), ("b", r#"{"V":1}"#)], &End::Complete);
         let evidence = sights.evidence[0].clone();
         let left = lens.outlast(evidence, &before.to_string(), &after.to_string()).unwrap()?;
@@ -1081,7 +1144,14 @@ mod tests {
     fn what_outlasts_a_write_still_says_that_its_schema_is_lacking() {
         let (expected, lacking) = (expected(), Schemas::new(BTreeMap::new(), [KIND.into()].into()));
         let (scope, rules, mask) = (scope(), RuleSet::default(), MaskKey::new([0; 32]));
-        let lens = Lens { scope: &scope, expected: &expected, rules: &rules, schemas: &lacking, mask: &mask };
+        let lens = Lens {
+            scope: &scope,
+            expected: &expected,
+            rules: &rules,
+            schemas: &lacking,
+            related: &Related::default(),
+            mask: &mask,
+        };
         let sights = look(&mut Snapshot::default(), &[("a", r#"{"V":2}"#), ("b", r#"{"V":1}"#)], &End::Complete);
         let left = lens.outlast(sights.evidence[0].clone(), r#"{"V":2}"#, r#"{"V":1}"#).unwrap().unwrap();
         assert!(left.message.ends_with(WITHOUT_SCHEMA), "{}", left.message);

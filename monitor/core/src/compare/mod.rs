@@ -24,6 +24,7 @@ mod unsaid;
 mod walk;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -49,7 +50,7 @@ pub struct Context {
     /// The provider's primary identifier.
     pub id: String,
     /// Facts about other resources (alias targets, stack tags), by name.
-    pub related: Value,
+    pub related: Arc<Value>,
 }
 
 /// Everything the comparison may look at besides the two values.

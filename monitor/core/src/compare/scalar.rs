@@ -521,20 +521,27 @@ fn url_names(url: &str, account: &str, resource: &str) -> bool {
 
 /// Says whether an alias stands for a key, if one of the two is an alias and the other is not.
 fn key_alias(walk: &Walk<'_>, left: &str, right: &str) -> Option<Judgment> {
-    let (text, alias, key) = match (alias_of(left), alias_of(right)) {
-        (Some(alias), None) => (left, alias, right),
-        (None, Some(alias)) => (right, alias, left),
+    let (alias, key) = match (alias_of(left), alias_of(right)) {
+        (Some(_), None) => (left, right),
+        (None, Some(_)) => (right, left),
         _ => return None,
     };
     let id = key.rsplit('/').next().unwrap_or(key);
-    let targets = walk.facts.context.related.get("kmsAliasTargets");
-    match targets.and_then(|targets| targets.get(alias)).and_then(Value::as_str) {
+    match target_of(walk, alias) {
         Some(target) if target.rsplit('/').next() == Some(id) => Some(Judgment::Same(Class::KeyAlias.fold())),
         Some(_) => Some(Judgment::Different),
-        None if is_key_id(id) && may_stand_for(walk, text, key) => Some(Judgment::Unknown),
+        None if is_key_id(id) && may_stand_for(walk, alias, key) => Some(Judgment::Unknown),
         None if is_key_id(id) => Some(Judgment::Different),
         None => None,
     }
+}
+
+/// Returns the key that an alias of this account and region stands for, where that was read.
+fn target_of<'a>(walk: &Walk<'a>, alias: &str) -> Option<&'a str> {
+    let context = walk.facts.context;
+    let is_here = |arn: Arn<'_>| arn.region == context.region && arn.account == context.account;
+    let targets = context.related.get("kmsAliasTargets").filter(|_| Arn::of(alias).is_none_or(is_here))?;
+    targets.get(alias_of(alias)?)?.as_str()
 }
 
 fn alias_of(text: &str) -> Option<&str> {

@@ -86,6 +86,37 @@ fn check(desired: &Value, observed: &Value, changes: &[&str]) {
     assert_eq!(paths, changes, "{desired} {observed}");
 }
 
+/// Compares a declared key with one that was read, where `alias/app` stands for the key `KEY`.
+fn keys(declared: &str, observed: &str) -> Answer {
+    let context = Context {
+        account: "123456789012".to_owned(),
+        region: "eu-west-1".to_owned(),
+        related: json!({"kmsAliasTargets": {"alias/app": KEY}}).into(),
+        ..Context::default()
+    };
+    let (kind, schema, mask) = (Kind::from("AWS::Some::Thing"), Schema::default(), MaskKey::new([1; 32]));
+    let (depth, strictly) = (Depth::Full, Strictly::default());
+    let facts = Facts { kind: &kind, schema: &schema, context: &context, depth, mask: &mask, strictly };
+    compare(&json!({"KmsKeyId": declared}), &json!({"KmsKeyId": observed}), facts).answer()
+}
+
+const KEY: &str = "11111111-2222-3333-4444-555555555555";
+
+#[test]
+fn an_alias_stands_for_the_key_that_was_read_of_it_here_and_for_none_elsewhere() {
+    let arn = |place: &str, resource: &str| format!("arn:aws:kms:{place}:{resource}");
+    let (here, key) = ("eu-west-1:123456789012", format!("key/{KEY}"));
+    let another = "key/99999999-2222-3333-4444-555555555555";
+    for alias in ["alias/app".to_owned(), arn(here, "alias/app")] {
+        assert_eq!(keys(&alias, &arn(here, &key)), Answer::InSync, "{alias}");
+        assert_eq!(keys(&alias, &arn(here, another)), Answer::Drifted, "{alias}");
+    }
+    assert_eq!(keys("alias/other", &arn(here, &key)), Answer::Unknown);
+    for place in ["eu-west-1:999999999999", "us-east-1:123456789012"] {
+        assert_eq!(keys(&arn(place, "alias/app"), &arn(here, another)), Answer::Unknown, "{place}");
+    }
+}
+
 #[test]
 fn what_means_the_same_is_the_same() {
     let same = [

@@ -420,8 +420,13 @@ pub fn units(sights: &Sights) -> Vec<Unit> {
     let whole = sights.gaps.iter().filter(|gap| gap.kind.is_none());
     kinds
         .into_iter()
-        .map(|kind| Unit { kind: Some(kind.clone()), resources: resources(kind), gap: gap_of(kind) })
-        .chain(whole.map(|scope| Unit { kind: None, resources: 0, gap: Some(gap(scope)) }))
+        .map(|kind| Unit {
+            kind: Some(kind.clone()),
+            resources: resources(kind),
+            gap: gap_of(kind),
+            lacks_schema: sights.without_schema.contains(kind),
+        })
+        .chain(whole.map(|scope| Unit { kind: None, resources: 0, gap: Some(gap(scope)), lacks_schema: false }))
         .collect()
 }
 

@@ -61,6 +61,11 @@ fn a_schema_spares_false_alarms_and_a_restart_asks_for_none() {
     daemon.restart();
     scans(&daemon, 3);
     assert_eq!(asked(&aws), 1);
+    let aliases = Some("TrentService.ListAliases");
+    assert!(
+        aws.requests().iter().all(|asked| asked.header("x-amz-target") != aliases),
+        "no declaration names an alias"
+    );
     let findings = daemon.api("/api/v1/findings").json();
     assert!(!findings.to_string().contains("fingerprint"), "{findings:#}");
     assert!(daemon.metrics().contains(r#"driftwarden_schema_reads_total{cloud="c",result="read"} 1"#));
@@ -87,6 +92,9 @@ fn without_its_schema_a_kind_is_compared_all_the_same_and_it_is_said() {
     assert_eq!(code, 0, "{said}");
     daemon.restart();
     scans(&daemon, 4);
+    let scopes = daemon.api("/api/v1/scopes").json();
+    let last = scopes["scopes"].as_array().unwrap().iter().map(|scope| &scope["last_scan"]["without_schema"]);
+    assert!(last.clone().any(|kinds| *kinds == json!(["AWS::S3::Bucket"])), "{scopes:#}");
     let complaints = daemon.log().matches("failed to read schemas").count();
     assert!((1..=2).contains(&complaints), "once for each of two scopes at most: {complaints}");
 }

@@ -67,6 +67,8 @@ pub struct ScanView {
     managed: u64,
     /// What was not read to the end.
     gaps: Vec<GapView>,
+    /// Kinds that were compared without their provider's own schema, because it could not be had.
+    without_schema: Vec<String>,
     /// The commits that were compared with.
     revisions: Vec<RevisionView>,
 }
@@ -127,7 +129,9 @@ impl From<ScanSummary> for ScanView {
     fn from(scan: ScanSummary) -> Self {
         let ScanSummary { id, scope, started_at, finished_at, complete, resources, managed, units, revisions } = scan;
         let revision = |it: crate::store::Revision| RevisionView { source: it.source, revision: it.revision };
+        let lacking = units.iter().filter(|unit| unit.lacks_schema).filter_map(|unit| unit.kind.as_ref());
         Self {
+            without_schema: lacking.map(ToString::to_string).collect(),
             id,
             scope: scope.to_string(),
             cloud: scope.cloud.to_string(),
@@ -143,6 +147,6 @@ impl From<ScanSummary> for ScanView {
 }
 
 fn gap(unit: Unit) -> Option<GapView> {
-    let Unit { kind, resources: _, gap } = unit;
+    let Unit { kind, resources: _, gap, lacks_schema: _ } = unit;
     gap.map(|gap| GapView { kind: kind.map(|kind| kind.to_string()), reason: gap.reason.as_str(), detail: gap.detail })
 }

@@ -513,6 +513,8 @@ pub(super) struct UnitForm {
     kind: Option<Arc<str>>,
     resources: u64,
     gap: Option<GapForm>,
+    #[serde(default)]
+    lacks_schema: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -526,18 +528,19 @@ impl Form for Unit {
     const WHAT: &'static str = "unit";
 
     fn written(&self) -> UnitForm {
-        let Self { kind, resources, gap } = self;
+        let Self { kind, resources, gap, lacks_schema } = self;
         let gap = gap.clone().map(|UnitGap { reason, detail }| GapForm { reason: reason.as_str().to_owned(), detail });
-        UnitForm { kind: kind.as_ref().map(|kind| kind.as_str().into()), resources: *resources, gap }
+        let kind = kind.as_ref().map(|kind| kind.as_str().into());
+        UnitForm { kind, resources: *resources, gap, lacks_schema: *lacks_schema }
     }
 
     fn read(written: UnitForm) -> Result<Self, String> {
-        let UnitForm { kind, resources, gap } = written;
+        let UnitForm { kind, resources, gap, lacks_schema } = written;
         let gap = gap.map(|GapForm { reason, detail }| {
             let known = GapReason::ALL.into_iter().find(|it| it.as_str() == reason);
             word(known, &reason).map(|reason| UnitGap { reason, detail })
         });
-        Ok(Self { kind: kind.map(Kind::new), resources, gap: gap.transpose()? })
+        Ok(Self { kind: kind.map(Kind::new), resources, gap: gap.transpose()?, lacks_schema })
     }
 }
 

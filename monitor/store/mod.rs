@@ -188,6 +188,8 @@ pub struct Unit {
     pub resources: u64,
     /// Why it was not read to the end; nothing if it was.
     pub gap: Option<UnitGap>,
+    /// Whether it was compared without its provider's own schema, because that could not be had.
+    pub lacks_schema: bool,
 }
 
 /// Why a unit was not read to the end.

@@ -86,6 +86,25 @@ fn check(desired: &Value, observed: &Value, changes: &[&str]) {
     assert_eq!(paths, changes, "{desired} {observed}");
 }
 
+/// Returns the paths at which what is declared differs from what was read, under a schema that says these lists have no order.
+fn reordered(kind: &str, unordered: &str, desired: &Value, observed: &Value) -> Vec<String> {
+    let schema = Schema { unordered: vec![unordered.to_owned()], ..Schema::default() };
+    let (kind, context, mask) = (Kind::from(kind), Context::default(), MaskKey::new([1; 32]));
+    let (depth, strictly) = (Depth::Full, Strictly::default());
+    let facts = Facts { kind: &kind, schema: &schema, context: &context, depth, mask: &mask, strictly };
+    compare(desired, observed, facts).changes.into_iter().map(|change| change.path).collect()
+}
+
+#[test]
+fn an_order_that_means_something_counts_whatever_the_schema_states() {
+    let table = |names: [&str; 2]| json!({"TableInput": {"StorageDescriptor": {"Columns": names.map(|name| json!({"Name": name, "Type": "int"}))}}});
+    let columns = "/TableInput/StorageDescriptor/Columns";
+    let (declared, observed) = (table(["a", "b"]), table(["b", "a"]));
+    assert_ne!(reordered("AWS::Glue::Table", columns, &declared, &observed), [""; 0]);
+    assert_eq!(reordered("AWS::Glue::Table", columns, &declared, &declared), [""; 0]);
+    assert_eq!(reordered("AWS::Some::Table", columns, &declared, &observed), [""; 0]);
+}
+
 /// Compares a declared key with one that was read, where `alias/app` stands for the key `KEY`.
 fn keys(declared: &str, observed: &str) -> Answer {
     let context = Context {
@@ -113,7 +132,8 @@ fn an_alias_stands_for_the_key_that_was_read_of_it_here_and_for_none_elsewhere()
     }
     assert_eq!(keys("alias/other", &arn(here, &key)), Answer::Unknown);
     for place in ["eu-west-1:999999999999", "us-east-1:123456789012"] {
-        assert_eq!(keys(&arn(place, "alias/app"), &arn(here, another)), Answer::Unknown, "{place}");
+        assert_eq!(keys(&arn(place, "alias/app"), &arn(place, another)), Answer::Unknown, "{place}");
+        assert_eq!(keys(&arn(place, "alias/app"), &arn(here, &key)), Answer::Drifted, "{place}");
     }
 }
 

@@ -307,28 +307,49 @@ pub async fn look_again(lens: Lens<'_>, collector: &dyn Collector, suspicion: &E
     };
     let evidence = Evidence { proof: Proof::Reread, ..evidence };
     let (is_as_suspected, resource) = (evidence.changes == suspicion.changes, evidence.resource.clone());
-    let evidence = rehearse(lens, collector, evidence).await?;
+    let (evidence, rehearsed) = rehearse(lens, collector, evidence).await?;
     let kept = evidence.as_ref().map(|evidence| evidence.changes.clone()).unwrap_or_default();
     let suspected = suspicion.changes.clone();
-    let is_less = kept != suspected && is_as_suspected;
+    // Somebody may have mended it between the two reads: then nobody said that it means nothing.
+    let is_same_write = version(text.as_deref()).is_some_and(|read| version(rehearsed.as_deref()) == Some(read));
+    let is_less = kept != suspected && is_as_suspected && is_same_write;
     Ok(Looked { evidence, text, acquittal: is_less.then_some(Acquittal { resource, suspected, kept }) })
 }
 
+/// Returns which write of a resource its text shows, where the provider counts them.
+fn version(text: Option<&str>) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Written {
+        metadata: Metadata,
+    }
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Metadata {
+        resource_version: String,
+    }
+    serde_json::from_str(text?).ok().map(|written: Written| written.metadata.resource_version)
+}
+
+/// What is left of an evidence after a rehearsal, and the text that was rehearsed on.
+type Rehearsed = (Option<Evidence>, Option<Box<str>>);
+
 /// Returns what is left of an evidence when the provider has said what writing the declaration would change.
-async fn rehearse(lens: Lens<'_>, collector: &dyn Collector, evidence: Evidence) -> anyhow::Result<Option<Evidence>> {
+async fn rehearse(lens: Lens<'_>, collector: &dyn Collector, evidence: Evidence) -> anyhow::Result<Rehearsed> {
     let is_change = evidence.subject == Subject::Drift(DriftKind::Changed);
-    let Some(desired) = lens.expected.find(&evidence.resource).filter(|_| is_change) else { return Ok(Some(evidence)) };
+    let Some(desired) = lens.expected.find(&evidence.resource).filter(|_| is_change) else {
+        return Ok((Some(evidence), None));
+    };
     match collector.rehearse(&evidence.resource, &desired.attributes).await {
-        None => Ok(Some(evidence)),
+        None => Ok((Some(evidence), None)),
         Some(Rehearsal::Impossible { why, before }) => {
             let evidence = Evidence { proof: Proof::RereadOnly(why), ..evidence };
             match before {
                 // A listing may have been in another version than the declaration.
-                Some(before) => Ok(lens.narrow(evidence, &before)?),
-                None => Ok(Some(evidence)),
+                Some(before) => Ok((lens.narrow(evidence, &before)?, Some(before))),
+                None => Ok((Some(evidence), None)),
             }
         }
-        Some(Rehearsal::Played { before, after }) => Ok(lens.outlast(evidence, &before, &after)?),
+        Some(Rehearsal::Played { before, after }) => Ok((lens.outlast(evidence, &before, &after)?, Some(before))),
     }
 }
 

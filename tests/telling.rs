@@ -158,11 +158,13 @@ fn scraped_findings(daemon: &Daemon, count: usize) {
     scraped(daemon, &[&format!(r#"driftwarden_findings{{cloud="shop",scope="kubernetes://shop/-",{series} {count}"#)]);
 }
 
-/// Makes everything that is dated in the database of a stopped daemon so many days older, behind its back.
+/// Makes everything that is dated in the database of a stopped daemon so many days older, behind its back; but for the last
+/// scan, by which the daemon knows that so much time has passed.
 fn age(daemon: &Daemon, days: u32) {
     let script = "import sqlite3, sys; db = sqlite3.connect(sys.argv[1]); by = int(sys.argv[2]) * 86400 * 10**9\n\
-        for table, column in [('history', 'at'), ('scans', 'finished_at'), ('outbox', 'done_at')]:\n    \
-        db.execute(f'UPDATE {table} SET {column} = {column} - {by}')\ndb.commit()";
+        last = db.execute('SELECT max(finished_at) FROM scans').fetchone()[0]\n\
+        for table, column, but in [('history', 'at', -1), ('scans', 'finished_at', last), ('outbox', 'done_at', -1)]:\n    \
+        db.execute(f'UPDATE {table} SET {column} = {column} - {by} WHERE {column} <> {but}')\ndb.commit()";
     let mut python = std::process::Command::new("python3");
     process::run(python.args(["-c", script]).arg(daemon.dir().join("driftwarden.db")).arg(days.to_string()), None)
         .unwrap();

@@ -85,6 +85,10 @@ pub fn kubernetes(maps: &ConfigMaps, second_page: SecondPage) -> Server {
 }
 
 fn kubernetes_answer(request: &Request, maps: &BTreeMap<String, Value>, second_page: &SecondPage) -> Answer {
+    // An answer to a rehearsal that shows the object as it is would say that applying the declaration changes nothing.
+    if request.method != "GET" {
+        return Answer::json(405, &kubernetes_status(405, "MethodNotAllowed"));
+    }
     let verbs = json!(["get", "list", "watch"]);
     let resource = |name: &str, kind: &str| json!({"name": name, "singularName": "", "kind": kind, "namespaced": true, "verbs": verbs});
     let resources = |version: &str, resource: Value| json!({"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": version, "resources": [resource]});
@@ -112,7 +116,7 @@ fn kubernetes_answer(request: &Request, maps: &BTreeMap<String, Value>, second_p
 
 /// A config map's `team` is its label, too.
 fn config_map(name: &str, data: &Value) -> Value {
-    let mut metadata = json!({"name": name, "namespace": "shop", "uid": name, "resourceVersion": "5"});
+    let mut metadata = json!({"name": name, "namespace": "shop", "uid": name, "resourceVersion": data.to_string()});
     if let Some(team) = data.get("team") {
         metadata["labels"] = json!({"team": team});
     }

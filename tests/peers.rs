@@ -2,11 +2,16 @@
 //!
 //! A failure here says that the ground moved, not that the daemon is wrong.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use crate::harness::aws::Checks;
 use crate::harness::aws::Microburst;
 use crate::harness::aws::Ministack;
+use crate::harness::aws_estate;
+use crate::harness::aws_estate::AwsEstate;
+use crate::harness::aws_estate::Writers;
 use crate::harness::estate;
 use crate::harness::git::GitServer;
 use crate::harness::http;
@@ -14,6 +19,7 @@ use crate::harness::http::Answer;
 use crate::harness::http::Server;
 use crate::harness::kubernetes::ApiServer;
 use crate::harness::kubernetes::Who;
+use crate::harness::moto::Moto;
 use crate::harness::observe;
 use crate::harness::observe::Alertmanager;
 use crate::harness::observe::Prometheus;
@@ -178,4 +184,26 @@ fn a_fault_is_what_its_name_says() {
 
 fn target_folder() -> &'static std::path::Path {
     std::path::Path::new(env!("CARGO_TARGET_TMPDIR"))
+}
+
+#[test]
+fn an_estate_sown_twice_is_the_same_by_name() {
+    let Some(first) = Ministack::start(Checks::SignaturesAndPolicies) else { return };
+    let Some(second) = Moto::start() else { return };
+    let first = names_of_a_new_estate(&first.url(), Writers::Four);
+    let second = names_of_a_new_estate(&second.url(), Writers::One);
+    assert!(first.len() > 200, "{}", first.len());
+    let only = first.symmetric_difference(&second).collect::<Vec<_>>();
+    assert!(only.is_empty(), "{only:#?}");
+}
+
+/// Sows an estate; returns the names of what was sown.
+fn names_of_a_new_estate(url: &str, writers: Writers) -> BTreeSet<String> {
+    let estate = AwsEstate::at(url);
+    let sown = estate.sow(aws_estate::SMALL, writers);
+    let (told, unserved) = estate.truth(&[]);
+    assert!(sown.unserved.is_empty() && unserved.is_empty(), "{:?} {unserved:?}", sown.unserved);
+    // An account is born with networks and disks that nobody named.
+    let named = told.into_iter().filter(|told| told.name != told.id || !told.kind.starts_with("AWS::EC2::"));
+    named.map(|told| format!("{}/{}/{}/{}", told.account, told.region, told.kind, told.name)).collect()
 }

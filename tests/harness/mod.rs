@@ -7,11 +7,13 @@
 #![allow(dead_code, reason = "a harness offers more than the tests of one day use")]
 
 pub mod aws;
+pub mod aws_estate;
 pub mod daemon;
 pub mod estate;
 pub mod git;
 pub mod http;
 pub mod kubernetes;
+pub mod moto;
 pub mod observe;
 pub mod peers;
 pub mod process;

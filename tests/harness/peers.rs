@@ -23,6 +23,9 @@ const PYTHON: &[&str] = &[
     "boto3==1.43.106",
 ];
 
+/// Another AWS emulator, in an environment of its own: it is large, and few tests want it.
+const MOTO: &[&str] = &["moto[server,all]==5.2.5", "boto3==1.43.106"];
+
 /// Holds the schemas that AWS states of its kinds. What it needs to run is not needed: it is not run.
 const PROVIDER_SCHEMAS: &[&str] = &["--no-deps", "cfn-lint==1.58.0"];
 
@@ -60,6 +63,16 @@ pub fn python() -> Result<PathBuf, String> {
     static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     FOUND
         .get_or_init(|| once(&keyed("python", PYTHON), |root| fetch_python(root, PYTHON)).map(|root| root.join("bin")))
+        .clone()
+}
+
+/// Returns the command that serves moto.
+pub fn moto_server() -> Result<PathBuf, String> {
+    static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    FOUND
+        .get_or_init(|| {
+            once(&keyed("moto", MOTO), |root| fetch_python(root, MOTO)).map(|root| root.join("bin/moto_server"))
+        })
         .clone()
 }
 

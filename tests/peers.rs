@@ -3,6 +3,8 @@
 //! A failure here says that the ground moved, not that the daemon is wrong.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
+use std::time::Instant;
 
 use serde_json::json;
 
@@ -26,6 +28,8 @@ use crate::harness::observe::Prometheus;
 use crate::harness::observe::Rotel;
 use crate::harness::peers;
 use crate::harness::process;
+use crate::harness::recorder::Recorder;
+use crate::harness::recorder::counted;
 use crate::harness::scripted::Fault;
 
 #[test]
@@ -206,4 +210,44 @@ fn names_of_a_new_estate(url: &str, writers: Writers) -> BTreeSet<String> {
     // An account is born with networks and disks that nobody named.
     let named = told.into_iter().filter(|told| told.name != told.id || !told.kind.starts_with("AWS::EC2::"));
     named.map(|told| format!("{}/{}/{}/{}", told.account, told.region, told.kind, told.name)).collect()
+}
+
+#[test]
+fn the_recorder_counts_and_delays_and_breaks_no_signature() {
+    let Some(aws) = Ministack::start(Checks::SignaturesAndPolicies) else { return };
+    let recorder = Recorder::in_front_of(&aws.url());
+    let estate = AwsEstate::at(&recorder.url());
+    let sown = estate.sow(0.0, Writers::Four);
+    assert!(sown.unserved.is_empty(), "{:?}", sown.unserved);
+    let calls = recorder.take();
+    // One call for each account says who asks.
+    assert_eq!(calls.len() as u64, sown.calls + 2);
+    let counts = counted(&calls);
+    for expected in [
+        "ec2 CreateSubnet",
+        "sqs CreateQueue",
+        "kms CreateKey",
+        "s3 PUT /*",
+        "s3 PUT /*?tagging",
+        "rds CreateDBInstance",
+    ] {
+        assert!(counts[expected] >= 2, "{expected}: {counts:#?}");
+    }
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "how long it takes is what is tested")]
+fn the_recorder_delays_no_call_for_another() {
+    let server = Server::start(|_| Answer::json(200, &json!({})));
+    let recorder = Recorder::in_front_of(&server.url());
+    recorder.delay(Duration::from_millis(200));
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        for _ in 0..100 {
+            scope.spawn(|| assert_eq!(http::get(&recorder.url()).unwrap().status, 200));
+        }
+    });
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(200) && took < Duration::from_secs(5), "{took:?}");
+    assert_eq!(recorder.take().len(), 100);
 }

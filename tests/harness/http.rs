@@ -216,7 +216,7 @@ fn write_headers(stream: &mut TcpStream, headers: &[(&str, &str)], length: usize
     write!(stream, "content-length: {length}\r\n\r\n")
 }
 
-fn read_head(reader: &mut impl BufRead) -> std::io::Result<(String, Vec<(String, String)>)> {
+pub(super) fn read_head(reader: &mut impl BufRead) -> std::io::Result<(String, Vec<(String, String)>)> {
     let mut first = String::new();
     reader.read_line(&mut first)?;
     let mut headers = Vec::new();
@@ -231,14 +231,18 @@ fn read_head(reader: &mut impl BufRead) -> std::io::Result<(String, Vec<(String,
 
 /// What ends a body that announces neither length nor chunks.
 #[derive(Clone, Copy)]
-enum Until {
+pub(super) enum Until {
     /// It has none: a request.
     Announced,
     /// The connection closes: a response.
     Closed,
 }
 
-fn read_body(reader: &mut impl BufRead, headers: &[(String, String)], until: Until) -> std::io::Result<Vec<u8>> {
+pub(super) fn read_body(
+    reader: &mut impl BufRead,
+    headers: &[(String, String)],
+    until: Until,
+) -> std::io::Result<Vec<u8>> {
     let header = |name: &str| headers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     if header("transfer-encoding").is_some_and(|value| value.contains("chunked")) {
         return read_chunks(reader);

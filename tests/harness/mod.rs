@@ -17,5 +17,6 @@ pub mod moto;
 pub mod observe;
 pub mod peers;
 pub mod process;
+pub mod recorder;
 pub mod scripted;
 pub mod world;

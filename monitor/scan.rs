@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use driftwarden_core::cause::{self, Earlier};
 use driftwarden_core::compare::MaskKey;
 use driftwarden_core::decide::{self, HookRule, Route};
-use driftwarden_core::expected::Expected;
+use driftwarden_core::expected::{Expected, ExpectedKind};
 use driftwarden_core::finding::{
     self, Cause, Confirmation, DriftKind, Evidence, Finding, Fingerprint, Hold, Phase, Proof, Sighting, Step, Subject,
     Transition,
@@ -170,8 +170,7 @@ fn kinds(known: &BTreeMap<Fingerprint, Finding>) -> BTreeSet<Kind> {
 async fn look(pass: &Pass<'_>, memory: &mut Snapshot, known: &BTreeSet<Kind>) -> Sights {
     let begun = Instant::now();
     let (sink, mut pages) = mpsc::channel(16);
-    let declared = pass.expected.kinds().map(|(kind, _)| kind.clone());
-    let wanted = Wanted { full: declared.chain(pass.rules.kinds()).chain(known.iter().cloned()).collect() };
+    let wanted = wanted(pass, known);
     let lens = pass.lens();
     let mut look = Look::begin(lens, memory);
     for kind in known {
@@ -192,6 +191,23 @@ async fn look(pass: &Pass<'_>, memory: &mut Snapshot, known: &BTreeSet<Kind>) ->
     let sights = info_span!("evaluate").in_scope(|| look.finish());
     stage_ended(pass, "evaluate", begun);
     sights
+}
+
+/// Returns what is to be read: what Git declares, what a rule looks at, and what a finding is about.
+fn wanted(pass: &Pass<'_>, known: &BTreeSet<Kind>) -> Wanted {
+    let declared = pass.expected.kinds().map(|(kind, _)| kind.clone());
+    let full: BTreeSet<Kind> = declared.chain(pass.rules.kinds()).chain(known.iter().cloned()).collect();
+    let attributes = full.iter().filter_map(|kind| Some((kind.clone(), attributes(pass, kind)?))).collect();
+    Wanted { full, attributes }
+}
+
+/// Returns the attributes of a kind that a comparison or a rule may look at; nothing if that may be any.
+fn attributes(pass: &Pass<'_>, kind: &Kind) -> Option<BTreeSet<Box<str>>> {
+    let mut names: BTreeSet<&str> = pass.expected.kind(kind).map_or(Some(BTreeSet::new()), ExpectedKind::attributes)?;
+    for rule in pass.rules.of(kind) {
+        names.extend(rule.attributes()?);
+    }
+    Some(names.into_iter().map(Box::from).collect())
 }
 
 fn take(look: &mut Look<'_>, scope: &Scope, read: Read) {

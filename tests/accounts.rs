@@ -25,7 +25,7 @@ fn scan_as(key: &Key, aws: &str, settings: &str, declared: Vec<Value>) -> Option
     let git = GitServer::start("ci", "secret")?;
     git.commit("ann", "declare", &[("all.yaml", &estate::documents(declared.into_iter()))]);
     let config = format!(
-        "clouds:\n  - {{name: c, type: aws, endpoint: \"{aws}\", requests_per_second: 1000, {settings}}}\ndesired:\n  - \
+        "clouds:\n  - {{name: c, type: aws, direct: {{exclude: [\"*\"]}}, endpoint: \"{aws}\", requests_per_second: 1000, {settings}}}\ndesired:\n  - \
          name: infra\n    git: {{url: \"{}\", ref: main, username: ci, password: \"${{env:GIT_PASSWORD}}\"}}\n    \
          clouds: [c]\n    unmanaged: report\n",
         git.url()
@@ -161,8 +161,10 @@ fn cloudformation() -> Option<Server> {
 fn the_policy_that_check_prints_is_enough_to_scan() {
     let Some(schemas) = cloudformation() else { return };
     let kinds = "kinds: {include: [\"AWS::S3::Bucket\", \"AWS::IAM::Role\"]}";
-    let config =
-        format!("clouds:\n  - {{name: c, type: aws, regions: [{REGION}], endpoint: \"{}\", {kinds}}}\n", schemas.url());
+    let config = format!(
+        "clouds:\n  - {{name: c, type: aws, direct: {{exclude: [\"*\"]}}, regions: [{REGION}], endpoint: \"{}\", {kinds}}}\n",
+        schemas.url()
+    );
     let environment = [("AWS_ACCESS_KEY_ID", "AKIA"), ("AWS_SECRET_ACCESS_KEY", "test")];
     let (code, out, err) = Daemon::prepare(&config, &environment).cli(&["check", "--permissions"]);
     assert_eq!((code, err.as_str()), (0, ""), "{out}");

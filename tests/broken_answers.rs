@@ -42,7 +42,7 @@ impl Cloud {
     fn config(self, url: &str) -> String {
         match self {
             Self::Aws => format!(
-                "{{name: c, type: aws, regions: [{REGION}], endpoint: \"{url}\", requests_per_second: 1000, kinds: {{include: \
+                "{{name: c, type: aws, direct: {{exclude: [\"*\"]}}, regions: [{REGION}], endpoint: \"{url}\", requests_per_second: 1000, kinds: {{include: \
                  [\"AWS::S3::Bucket\"]}}}}"
             ),
             Self::Kubernetes => format!("{{name: c, type: kubernetes, server: \"{url}\", cluster: c}}"),

@@ -194,7 +194,7 @@ fn account_config(aws: &str, git: &str) -> String {
     format!(
         r#"
 clouds:
-  - {{name: prod, type: aws, regions: [{REGION}], endpoint: "{aws}", requests_per_second: 1000, every: 1s,
+  - {{name: prod, type: aws, direct: {{exclude: ["*"]}}, regions: [{REGION}], endpoint: "{aws}", requests_per_second: 1000, every: 1s,
       kinds: {{include: ["AWS::S3::Bucket", "AWS::SQS::Queue"]}}}}
 desired:
   - {{name: infra, git: {{url: "{git}", username: ci, password: "${{env:GIT_PASSWORD}}"}}, clouds: [prod]}}

@@ -42,7 +42,7 @@ fn daemon(aws: &Ministack, key: &Key) -> Option<(GitServer, Daemon)> {
         "metadata": {"name": "logs", "region": REGION}, "spec": bucket("alias/app")});
     git.commit("ann", "declare the bucket", &[("bucket.yaml", &estate::documents([declared].into_iter()))]);
     let config = format!(
-        "clouds:\n  - {{name: c, type: aws, regions: [{REGION}], endpoint: \"{}\", requests_per_second: 1000, every: 1s, \
+        "clouds:\n  - {{name: c, type: aws, direct: {{exclude: [\"*\"]}}, regions: [{REGION}], endpoint: \"{}\", requests_per_second: 1000, every: 1s, \
          kinds: {{include: [\"AWS::S3::Bucket\"]}}}}\ndesired:\n  - name: infra\n    git: {{url: \"{}\", ref: main, \
          username: ci, password: \"${{env:GIT_PASSWORD}}\"}}\n    clouds: [c]\nhold: {{scans: 1, for: 0s, rollout: 0s}}\n",
         aws.url(),

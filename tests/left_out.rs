@@ -71,7 +71,7 @@ fn a_region_that_is_not_read_is_a_gap_and_one_that_is_not_said_no_absence() {
         let url = aws.url();
         let kinds = "{include: [\"AWS::S3::Bucket\"]}";
         format!(
-            "{{name: c, type: aws, regions: [{regions}], endpoint: \"{url}\", requests_per_second: 1000, kinds: {kinds}}}"
+            "{{name: c, type: aws, direct: {{exclude: [\"*\"]}}, regions: [{regions}], endpoint: \"{url}\", requests_per_second: 1000, kinds: {kinds}}}"
         )
     };
     let far = "AWS::S3::Bucket: partial: `far` is declared in Git and not looked for: no cloud of its source reads region \
@@ -92,7 +92,7 @@ fn a_cloud_that_is_scanned_alone_misses_what_can_be_in_no_other() {
         let url = aws.url();
         let kinds = "{include: [\"AWS::S3::Bucket\"]}";
         format!(
-            "{{name: {name}, type: aws, regions: [{region}], endpoint: \"{url}\", requests_per_second: 1000, kinds: \
+            "{{name: {name}, type: aws, direct: {{exclude: [\"*\"]}}, regions: [{region}], endpoint: \"{url}\", requests_per_second: 1000, kinds: \
              {kinds}}}"
         )
     };

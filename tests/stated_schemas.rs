@@ -25,7 +25,7 @@ fn world(aws: &Server) -> Option<(GitServer, Daemon)> {
     let documents = estate::documents(scripted::bucket_names().into_iter().map(bucket));
     git.commit("ann", "declare the buckets", &[("buckets.yaml", &documents)]);
     let config = format!(
-        "clouds:\n  - {{name: c, type: aws, regions: [{REGION}], endpoint: \"{}\", requests_per_second: 1000, every: 1s, \
+        "clouds:\n  - {{name: c, type: aws, direct: {{exclude: [\"*\"]}}, regions: [{REGION}], endpoint: \"{}\", requests_per_second: 1000, every: 1s, \
          kinds: {{include: [\"AWS::S3::Bucket\"]}}}}\ndesired:\n  - name: infra\n    git: {{url: \"{}\", ref: main, \
          username: ci, password: \"${{env:GIT_PASSWORD}}\"}}\n    clouds: [c]\nhold: {{scans: 1, for: 0s, rollout: 0s}}\n",
         aws.url(),

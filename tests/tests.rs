@@ -22,6 +22,7 @@ mod broken_answers;
 mod clouds;
 mod conformance;
 mod demo;
+mod direct;
 mod first_light;
 mod harness;
 mod key_aliases;

@@ -102,7 +102,17 @@ pub type Sink = mpsc::Sender<Read>;
 pub struct Wanted {
     /// Kinds whose every attribute matters, because Git declares some or a rule looks at them. Of all others, a listing
     /// is enough.
-    pub full: std::collections::BTreeSet<Kind>,
+    pub full: BTreeSet<Kind>,
+    /// Of some of these, the attributes that matter, where not all do.
+    pub attributes: BTreeMap<Kind, BTreeSet<Box<str>>>,
+}
+
+impl Wanted {
+    /// Returns whether an attribute of a kind matters. Labels always do: they say whose a resource is.
+    pub fn wants(&self, kind: &Kind, attribute: &str) -> bool {
+        let matters = |names: &BTreeSet<Box<str>>| names.contains(attribute) || attribute.ends_with("Tags");
+        self.full.contains(kind) && self.attributes.get(kind).is_none_or(matters)
+    }
 }
 
 /// What an exact re-read of one resource found.

@@ -181,7 +181,7 @@ fn config(addresses: &Addresses, [program, repository, secret, folder]: &[&Path;
             {"name": "prod", "type": "aws", "regions": [REGION], "accounts": [{"id": ACCOUNT}], "endpoint": aws,
              "credentials": {"access_key_id": "AKIADEMODEMODEMODEMO",
                  "secret_access_key": format!("${{file:{}}}", secret.display())},
-             "requests_per_second": 1000, "every": "2s"},
+             "direct": {"exclude": ["*"]}, "requests_per_second": 1000, "every": "2s"},
             {"name": "shop", "type": "kubernetes", "cluster": CLUSTER, "server": kubernetes,
              "requests_per_second": 1000, "every": "2s"},
         ],

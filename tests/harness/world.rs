@@ -78,7 +78,7 @@ impl World {
         format!(
             r#"
 clouds:
-  - {{name: prod, type: aws, regions: [{REGION}], endpoint: "{aws}", requests_per_second: 1000, every: 2s}}
+  - {{name: prod, type: aws, direct: {{exclude: ["*"]}}, regions: [{REGION}], endpoint: "{aws}", requests_per_second: 1000, every: 2s}}
   - {{name: shop, type: kubernetes, kubeconfig: "{kubeconfig}", context: test, namespaces: {{include: [{NAMESPACE}]}}, requests_per_second: 200, every: 2s}}
 desired:
   - name: infra

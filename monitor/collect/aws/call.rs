@@ -22,7 +22,7 @@ const VERSIONS: &[(&str, &str)] = &[("sts", "2011-06-15"), ("cloudformation", "2
 const JSON_1_1: &[&str] = &["kms", "organizations"];
 
 /// SHA-256 of a request without a body; S3 wants to be told.
-const DIGEST_OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+pub(super) const DIGEST_OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
 /// Calls services in one account and region.
 #[derive(Clone)]
@@ -92,24 +92,26 @@ impl Caller {
         self.sign_and_send(service, &request).await
     }
 
-    fn target(&self, service: &'static str) -> Target {
+    pub(super) fn target(&self, service: &'static str) -> Target {
         Target { account: Arc::clone(&self.account), region: Arc::clone(&self.region), service }
     }
 
-    fn url(&self, service: &str) -> Result<Url, CallError> {
+    pub(super) fn url(&self, service: &str) -> Result<Url, CallError> {
         match &self.endpoint {
             Some(endpoint) => Ok(endpoint.clone()),
             None => address(service, &self.region).ok_or_else(unformed),
         }
     }
 
-    async fn sign_and_send(&self, service: &'static str, request: &Request) -> Result<Answer, CallError> {
-        let signing = Signing { signer: &self.signer, service, region: &self.region };
+    pub(super) async fn sign_and_send(&self, service: &'static str, request: &Request) -> Result<Answer, CallError> {
+        let is_elsewhere = service == "iam" && partition_name(&self.region) == "aws-cn";
+        let region = if is_elsewhere { "cn-north-1" } else { &self.region };
+        let signing = Signing { signer: &self.signer, service, region };
         self.http.send(request, &signing).await
     }
 }
 
-fn unformed() -> CallError {
+pub(super) fn unformed() -> CallError {
     CallError::new(GapReason::Malformed, "failed to form the request")
 }
 
@@ -158,7 +160,22 @@ pub(super) fn role_arn(role: &str, account: &str, region: &str) -> String {
     format!("arn:{}:iam::{account}:role/{role}", partition(region).name)
 }
 
+/// Where services without regions are, that have no address in the region which they are signed for.
+const GLOBAL_HOSTS: &[(&str, &str, &str)] = &[
+    ("cloudfront", "aws", "cloudfront.amazonaws.com"),
+    ("iam", "aws", "iam.amazonaws.com"),
+    ("iam", "aws-cn", "iam.cn-north-1.amazonaws.com.cn"),
+    ("iam", "aws-us-gov", "iam.us-gov.amazonaws.com"),
+    ("route53", "aws", "route53.amazonaws.com"),
+    ("route53", "aws-cn", "route53.amazonaws.com.cn"),
+    ("route53", "aws-us-gov", "route53.us-gov.amazonaws.com"),
+];
+
 fn address(service: &str, region: &str) -> Option<Url> {
+    let is_here = |(name, partition, _): &&(&str, &str, &str)| *name == service && *partition == partition_name(region);
+    if let Some((.., host)) = GLOBAL_HOSTS.iter().find(is_here) {
+        return Url::parse(&format!("https://{host}/")).ok();
+    }
     Url::parse(&format!("https://{service}.{region}.{}/", partition(region).domain)).ok()
 }
 

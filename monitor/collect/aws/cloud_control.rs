@@ -166,7 +166,7 @@ impl Listing<'_> {
         let (here, anywhere) = items.into_iter().partition(|item| self.homes.of(&item.name) == Home::Here);
         match self.depth {
             Depth::Listed => self.say(Depth::Listed, here, sink).await?,
-            Depth::Full => {
+            Depth::Full | Depth::Partial => {
                 let (full, listed) = self.read_each(here).await;
                 self.say(Depth::Full, full, sink).await?;
                 self.say(Depth::Listed, listed, sink).await?;

@@ -29,6 +29,7 @@ use self::accounts::Member;
 pub use self::accounts::{Account, Accounts, Organization};
 use self::call::Caller;
 use self::cloud_control::{CloudControl, Stop, gap};
+use self::direct::{Direct, Reader};
 pub use self::keys::Keys;
 use self::sign::{Clock, Signer, Source};
 use super::http::{CallError, Client, Limits};
@@ -40,6 +41,7 @@ mod aliases;
 mod call;
 mod cloud_control;
 mod describe;
+pub mod direct;
 mod home;
 mod keys;
 mod kinds;
@@ -95,6 +97,9 @@ pub struct Config {
     /// Kinds to read (`AWS::S3::Bucket`, globs); all that can be listed if absent.
     #[serde(default)]
     pub kinds: Selection,
+    /// Kinds to read by the services' own calls where that is cheaper (globs); all others go by Cloud Control.
+    #[serde(default)]
+    pub direct: Selection,
     /// How often each scope is read.
     #[serde(default)]
     #[schemars(with = "Option<String>")]
@@ -142,6 +147,7 @@ fn default_session_name() -> String {
 pub struct Aws {
     config: Config,
     kinds: Selected,
+    direct: Selected,
     http: Arc<Client>,
     /// Set up at the first use: looking for credentials and regions may take seconds.
     session: OnceCell<Session>,
@@ -203,10 +209,12 @@ impl Aws {
             return Err(invalid(why));
         }
         let kinds = Selected::new(&config.kinds).map_err(|error| invalid(format!("`kinds`: {error}")))?;
+        let direct = Selected::new(&config.direct).map_err(|error| invalid(format!("`direct`: {error}")))?;
         let http = client(&config).map_err(|error| invalid(error.detail))?;
         Ok(Self {
             config,
             kinds,
+            direct,
             http: Arc::new(http),
             session: OnceCell::new(),
             listed_kinds: Mutex::default(),
@@ -407,7 +415,9 @@ impl Aws {
         };
         let is_global = *scope.region == *NOT_APPLICABLE;
         let wanted = wanted.full.iter().filter(|kind| kinds::is_aws(kind)).cloned();
-        let all = all.iter().map(|name| Kind::from(name.as_str()));
+        let own = self.config.kinds.literal().map_or(direct::DIRECT, |_| &[]);
+        let own = own.iter().map(|direct| direct.kind).filter(|kind| self.direct.takes(kind)).map(Kind::from);
+        let all = all.iter().map(|name| Kind::from(name.as_str())).chain(own);
         let is_here = |kind: &Kind| region::is_global(kind) == is_global && self.kinds.takes(kind.as_str());
         all.chain(wanted).filter(is_here).collect()
     }
@@ -440,7 +450,16 @@ impl Aws {
         wanted.full.contains(kind) || self.config.kinds.include.iter().any(|name| name == kind.as_str())
     }
 
+    /// Returns how a kind is read by its service's own calls, if it is.
+    fn direct(&self, kind: &Kind) -> Option<&'static Direct> {
+        direct::of(kind).filter(|direct| self.direct.takes(direct.kind))
+    }
+
     async fn read_kind(&self, caller: &Caller, kind: &Kind, wanted: &Wanted, sink: &Sink) -> Result<(), Stop> {
+        if let Some(direct) = self.direct(kind) {
+            let reader = Reader { caller, max_pages: self.config.max_pages };
+            return reader.read_kind(direct, kind, wanted, sink).instrument(info_span!("kind", %kind)).await;
+        }
         let control = CloudControl { caller, max_pages: self.config.max_pages };
         let depth = if wanted.full.contains(kind) { Depth::Full } else { Depth::Listed };
         let span = info_span!("kind", %kind);
@@ -495,7 +514,8 @@ impl Collector for Aws {
         let named = self.config.kinds.literal().unwrap_or_default().iter().map(|name| Kind::from(name.as_str()));
         let wanted = kinds.iter().filter(|kind| kinds::is_aws(kind) && self.kinds.takes(kind.as_str())).cloned();
         let all = named.chain(wanted).collect();
-        let mut grants = permissions::grants(&self.config, &caller, &all).await;
+        let direct = |kind: &Kind| self.direct(kind);
+        let mut grants = permissions::grants(&self.config, &caller, &all, direct).await;
         if self.config.kinds.literal().is_none() {
             let cloud = &self.config.name;
             grants.remark = Some(format!(
@@ -527,8 +547,12 @@ impl Collector for Aws {
 
     async fn read(&self, id: &ResourceId) -> Result<Reading, CollectError> {
         let caller = self.caller(&id.account, &id.region).await?;
-        let control = CloudControl { caller: &caller, max_pages: self.config.max_pages };
-        control.read(&id.kind, &id.name).await.map_err(|error| unread(format!("`{id}`"), error))
+        let (caller, max_pages) = (&caller, self.config.max_pages);
+        let read = match self.direct(&id.kind) {
+            Some(direct) => Reader { caller, max_pages }.read(direct, &id.kind, &id.name).await,
+            None => CloudControl { caller, max_pages }.read(&id.kind, &id.name).await,
+        };
+        read.map_err(|error| unread(format!("`{id}`"), error))
     }
 
     /// A kind of AWS's own is the same for everybody; those of others are registered in each account and region.

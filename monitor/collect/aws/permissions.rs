@@ -9,6 +9,7 @@ use futures_util::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use super::call::Caller;
+use super::direct::Direct;
 use super::{Accounts, Config, call, describe, regions};
 use crate::collect::Grants;
 
@@ -30,10 +31,17 @@ const ALWAYS: &[&str] = &[
 const READING: &[&str] = &["batchget", "describe", "get", "head", "list", "lookup", "search", "view"];
 
 /// Returns what must be allowed to whom, so that these kinds can be read.
-pub(super) async fn grants(config: &Config, caller: &Caller, kinds: &BTreeSet<Kind>) -> Grants {
+pub(super) async fn grants(
+    config: &Config,
+    caller: &Caller,
+    kinds: &BTreeSet<Kind>,
+    direct: impl Fn(&Kind) -> Option<&'static Direct>,
+) -> Grants {
     let mut grants = Grants::default();
     let mut reading: BTreeSet<String> = ALWAYS.iter().map(|&action| action.to_owned()).collect();
-    let asked = kinds.iter().cloned().map(|kind| async move {
+    reading.extend(kinds.iter().filter_map(&direct).flat_map(Direct::actions));
+    let wide: Vec<Kind> = kinds.iter().filter(|kind| direct(kind).is_none()).cloned().collect();
+    let asked = wide.into_iter().map(|kind| async move {
         let document = describe::document(caller, &kind).await;
         (kind, document)
     });

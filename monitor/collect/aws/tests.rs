@@ -239,8 +239,8 @@ fn limits() -> Limits {
 }
 
 fn config(value: &Value) -> Config {
-    let mut config =
-        json!({"name": "prod", "regions": ["eu-west-1"], "kinds": {"include": [KIND]}, "requests_per_second": 1000.0});
+    let mut config = json!({"name": "prod", "regions": ["eu-west-1"], "kinds": {"include": [KIND]}, "requests_per_second": 1000.0,
+            "direct": {"exclude": ["*"]}});
     config.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
     serde_json::from_value(config).unwrap()
 }
@@ -262,12 +262,13 @@ fn scope() -> Scope {
 }
 
 fn wanted() -> Wanted {
-    Wanted { full: BTreeSet::from([KIND.into(), "apps/Deployment".into()]) }
+    Wanted { full: BTreeSet::from([KIND.into(), "apps/Deployment".into()]), ..Wanted::default() }
 }
 
 #[derive(Debug, Default)]
 struct Seen {
     full: Vec<Item>,
+    partial: Vec<Item>,
     listed: Vec<Item>,
     complete: Vec<String>,
     gaps: Vec<(Option<String>, GapReason)>,
@@ -281,6 +282,7 @@ async fn collect_scope(aws: &Aws, scope: &Scope, wanted: &Wanted) -> Seen {
         assert!(!format!("{read:?}").contains(CANARY), "{read:?}");
         match read {
             Read::Page { depth: Depth::Full, items, .. } => seen.full.extend(items),
+            Read::Page { depth: Depth::Partial, items, .. } => seen.partial.extend(items),
             Read::Page { depth: Depth::Listed, items, .. } => seen.listed.extend(items),
             Read::Complete(kind) => seen.complete.push(kind.to_string()),
             Read::Gap(gap) => seen.gaps.push((gap.kind.map(|kind| kind.to_string()), gap.reason)),
@@ -716,7 +718,8 @@ async fn kinds_are_in_their_region_or_in_none() {
     assert_eq!(collect_scope(&aws, &global, &Wanted::default()).await.complete, ["AWS::IAM::Role"]);
     let seen = collect_scope(&aws, &scope(), &Wanted::default()).await;
     assert_eq!((seen.complete, seen.gaps), (vec!["AWS::SQS::Queue".to_owned()], vec![]), "nobody asked for the child");
-    let wanted = Wanted { full: BTreeSet::from(["AWS::Odd::Child".into(), "AWS::Never::Ever".into()]) };
+    let full = BTreeSet::from(["AWS::Odd::Child".into(), "AWS::Never::Ever".into()]);
+    let wanted = Wanted { full, ..Wanted::default() };
     let gaps = collect_scope(&aws, &scope(), &wanted).await.gaps;
     assert_eq!(gaps, [(Some("AWS::Odd::Child".to_owned()), GapReason::Partial)]);
     let regions: BTreeSet<_> =
@@ -754,7 +757,7 @@ async fn check_buckets(script: impl Fn(&Asked) -> Reply + Send + Sync + 'static,
     for (region, told) in ["eu-west-1", "us-east-1"].into_iter().zip(told) {
         let scope = Scope { region: region.into(), ..scope() };
         for full in [BTreeSet::from([BUCKET.into()]), BTreeSet::new()] {
-            let seen = collect_scope(&aws, &scope, &Wanted { full }).await;
+            let seen = collect_scope(&aws, &scope, &Wanted { full, ..Wanted::default() }).await;
             let names: BTreeSet<_> = seen.full.iter().chain(&seen.listed).map(|item| &*item.name).collect();
             assert_eq!(names, told.iter().copied().collect(), "{region}");
             let gaps: String = seen.gaps.iter().map(|(_, reason)| reason.as_str()).collect();

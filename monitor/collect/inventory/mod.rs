@@ -432,7 +432,7 @@ mod tests {
         }
         let mapping = mapping.replace('~', &folder.path().display().to_string());
         let file = File::new(serde_saphyr::from_str(&format!("{{name: lab, {mapping}}}")).unwrap()).unwrap();
-        let wanted = Wanted { full: [Kind::from("wanted")].into() };
+        let wanted = Wanted { full: [Kind::from("wanted")].into(), ..Wanted::default() };
         let scope = file.scopes().await.unwrap().remove(0);
         let (sink, mut said_pages) = tokio::sync::mpsc::channel(100);
         file.collect(&scope, &wanted, sink).await;

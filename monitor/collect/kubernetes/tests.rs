@@ -108,7 +108,7 @@ async fn cluster(script: Script, extra: &str) -> Kubernetes {
 /// Returns what one reading says of `kind`: its items by name, then how it ended.
 async fn read(cluster: &Kubernetes, wanted: &[&str], kind: &str) -> String {
     let scope = cluster.scopes().await.unwrap().remove(0);
-    let wanted = Wanted { full: wanted.iter().copied().map(Kind::from).collect() };
+    let wanted = Wanted { full: wanted.iter().copied().map(Kind::from).collect(), ..Wanted::default() };
     let (sink, mut said) = mpsc::channel(1000);
     cluster.collect(&scope, &wanted, sink).await;
     let mut words = Vec::new();

@@ -1,6 +1,6 @@
 //! Everything Git asks for in one scope, found by name.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
@@ -74,6 +74,8 @@ pub struct ExpectedKind {
     unnamed: usize,
     hash: [u8; 16],
     names_alias: bool,
+    /// Names of the attributes that any declaration has.
+    attributes: BTreeSet<String>,
     siblings: OnceLock<Siblings>,
     /// What counts although it is not declared, by source.
     strict: BTreeMap<Arc<str>, Strict>,
@@ -283,6 +285,11 @@ impl ExpectedKind {
                 hasher.update(part.as_bytes()).update(&[0]);
             }
             self.names_alias |= related::names_alias(&text);
+            for name in attributes.as_object().into_iter().flat_map(|map| map.keys()) {
+                if !self.attributes.contains(name) {
+                    self.attributes.insert(name.clone());
+                }
+            }
             if let Some(short) = short_name(item.provider, name) {
                 self.by_name.entry(short.into()).or_insert(at);
             }
@@ -314,6 +321,14 @@ impl ExpectedKind {
     /// Returns every declaration, in the order in which they were given.
     pub fn items(&self) -> &[Desired] {
         &self.items
+    }
+
+    /// Returns the names of the attributes that a comparison may look at: those that declarations have, and those that are
+    /// watched strictly. Nothing if that is any.
+    pub fn attributes(&self) -> Option<BTreeSet<&str>> {
+        let strict = self.strict.values().flat_map(Strict::attributes);
+        let names: BTreeSet<_> = self.attributes.iter().map(String::as_str).chain(strict).collect();
+        (!names.contains("")).then_some(names)
     }
 
     /// Returns whether a declaration of the kind may name a key by an alias.

@@ -303,8 +303,24 @@ pub struct Resource {
 pub enum Depth {
     /// Every readable attribute: an attribute that is not here is not set.
     Full,
+    /// Every readable attribute but those that have [`unread`] in place of a value.
+    Partial,
     /// What the listing showed: an attribute that is not here was not read (I2).
     Listed,
+}
+
+/// Key of the object that stands for a value nobody read.
+pub(crate) const UNREAD: &str = "$unread";
+
+/// Returns what stands in place of an attribute that was not read. It counts only where [`Depth::Partial`] announces it:
+/// a tag may have any name.
+pub fn unread() -> Value {
+    Value::Object([(UNREAD.to_owned(), Value::Bool(true))].into_iter().collect())
+}
+
+/// Returns whether this stands for a value that was not read.
+pub fn is_unread(value: &Value) -> bool {
+    value.as_object().is_some_and(|map| map.len() == 1 && map.get(UNREAD) == Some(&Value::Bool(true)))
 }
 
 /// Where a desired resource is written.

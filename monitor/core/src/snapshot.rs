@@ -284,7 +284,7 @@ impl Lens<'_> {
             let is_missing = suspicion.subject == Subject::Drift(DriftKind::Missing);
             return Ok(is_missing.then(|| suspicion.clone()));
         };
-        let item = ItemText { name: &id.name, text, depth: Depth::Full };
+        let item = ItemText { name: &id.name, text, depth: Depth::Partial };
         let shown = self.show(&id.kind, self.schemas.of(&id.kind), item)?;
         let desired = shown.declared.and_then(|at| self.expected.kind(&id.kind)?.item(at));
         let mut evidence = Vec::new();
@@ -304,7 +304,7 @@ impl Lens<'_> {
         let names = normalize::names(self.scope.provider, &id.kind, &id.name, &attributes);
         normalize::normalize(self.scope.provider, &id.kind, &mut attributes);
         let labels = normalize::labels(self.scope.provider, &attributes);
-        let resource = Resource { id: id.clone(), labels, attributes, depth: Depth::Full };
+        let resource = Resource { id: id.clone(), labels, attributes, depth: Depth::Partial };
         let found = self.compare(desired, (&resource, &names), self.schemas.of(&id.kind));
         (resource, found)
     }
@@ -350,11 +350,11 @@ impl Lens<'_> {
         let names = normalize::names(self.scope.provider, &id.kind, &id.name, &attributes);
         let desired = self.expected.kind(&id.kind)?.item(self.find(&id.kind, &id.name, &names)?)?;
         let labels = normalize::labels(self.scope.provider, &attributes);
-        let resource = Resource { id: id.clone(), labels, attributes, depth: Depth::Full };
+        let resource = Resource { id: id.clone(), labels, attributes, depth: Depth::Partial };
         let ignore = ignore::together(self.expected.ignores(&desired.origin.source), desired, &resource);
         let context = self.context(id);
         let (kind, schema, strictly) = (&id.kind, self.schemas.of(&id.kind), Strictly::default());
-        let facts = Facts { kind, schema, context: &context, depth: Depth::Full, mask: self.mask, strictly };
+        let facts = Facts { kind, schema, context: &context, depth: resource.depth, mask: self.mask, strictly };
         let sides = (&desired.attributes, &resource.attributes);
         Some(compare::patch(sides, &evidence.changes, &ignore, facts))
     }
@@ -443,7 +443,7 @@ pub struct ItemText<'a> {
 impl ItemText<'_> {
     fn hash(&self) -> [u8; 16] {
         let mut hasher = blake3::Hasher::new();
-        hasher.update(&[u8::from(self.depth == Depth::Full)]);
+        hasher.update(&[self.depth as u8]);
         hasher.update(self.text.as_bytes());
         let mut hash = [0; 16];
         hasher.finalize_xof().fill(&mut hash);

@@ -121,6 +121,11 @@ impl Strict {
         Self::ordered(kind, &[])
     }
 
+    /// Returns the names of the attributes in which undeclared values may count; an empty one stands for all.
+    pub fn attributes(&self) -> impl Iterator<Item = &str> {
+        self.lines.iter().map(|line| line.pointer.split('/').nth(1).unwrap_or_default())
+    }
+
     /// Returns what counts of a kind under these orders, of which later ones overrule earlier ones.
     pub fn ordered(kind: &Kind, orders: &[Order]) -> Self {
         let mut lines: Vec<Line> = usual().iter().filter(|line| is_of(&line.kind, kind)).cloned().collect();

@@ -14,7 +14,7 @@ use super::{
     Change, ChangeOp, Class, Comparison, Facts, Flavor, Knowledge, Unknown, kubernetes, list, owner, policy, scalar,
     sensitive, strict, table, undeclared,
 };
-use crate::resource::Depth;
+use crate::resource::{self, Depth};
 use crate::schema::{Spot, Tree, mark};
 
 /// One step of the way from the root to the value at hand.
@@ -225,6 +225,9 @@ impl<'a> Walk<'a> {
             }
             return;
         }
+        if self.is_unread(observed) {
+            return self.unknown("not_read");
+        }
         match (desired, observed) {
             (Value::Object(desired), Value::Object(observed)) => self.object(desired, observed, at),
             (Value::Array(desired_items), Value::Array(observed_items)) => {
@@ -234,6 +237,11 @@ impl<'a> Walk<'a> {
             _ if is_empty(desired) && is_empty(observed) => self.fold(NOTHING, (desired, observed), at),
             _ => self.unlike(desired, observed, at),
         }
+    }
+
+    /// Returns whether the value of an attribute says that nobody read it.
+    fn is_unread(&self, observed: &Value) -> bool {
+        self.facts.depth == Depth::Partial && self.path.len() == 1 && resource::is_unread(observed)
     }
 
     /// Returns whether two values mean the same, without noting anything.
@@ -415,7 +423,7 @@ impl<'a> Walk<'a> {
         }
         let place = self.named(at, name);
         self.below(Step::Name(name), |walk| {
-            if !strict::undeclared(walk, value, place) {
+            if !walk.is_unread(value) && !strict::undeclared(walk, value, place) {
                 walk.undeclared(value, place);
             }
         });

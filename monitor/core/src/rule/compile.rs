@@ -3,6 +3,7 @@
 //! The parser is that of the crate `cel`; its evaluator is not used, for it can neither count steps nor tell an attribute
 //! that is not set from one that was not read. Everything that can be refused is refused here, with the place in the text.
 
+use std::collections::BTreeSet;
 use std::thread;
 
 use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, SourceInfo, operators};
@@ -460,6 +461,19 @@ impl Node {
             steps.extend(step.below());
         }
         names.into_iter()
+    }
+
+    /// Adds the names of the attributes of the resource that this step and those below it look at. Returns whether these
+    /// are all: who goes over the resource as a whole may look at any.
+    pub(super) fn attributes<'a>(&'a self, names: &mut BTreeSet<&'a str>) -> bool {
+        match self {
+            Self::Root(Root::Resource) => false,
+            Self::Select(one, name) | Self::Has(one, name) if matches!(**one, Self::Root(Root::Resource)) => {
+                names.insert(name);
+                true
+            }
+            step => step.below().into_iter().all(|step| step.attributes(names)),
+        }
     }
 
     fn below(&self) -> Vec<&Self> {

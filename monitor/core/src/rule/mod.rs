@@ -7,7 +7,7 @@ mod compile;
 mod eval;
 mod value;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::compare::sensitive::is_secret_name;
@@ -151,6 +151,16 @@ impl Rule {
     /// Returns a digest of the rule's text.
     pub const fn digest(&self) -> [u8; 32] {
         self.digest
+    }
+
+    /// Returns the names of the attributes that the rule looks at; nothing if that may be any.
+    pub fn attributes(&self) -> Option<BTreeSet<&str>> {
+        let mut names = BTreeSet::new();
+        let shown = self.message.iter().filter_map(|piece| match piece {
+            Piece::Value(node) => Some(node),
+            Piece::Text(_) => None,
+        });
+        shown.chain([&self.condition]).all(|node| node.attributes(&mut names)).then_some(names)
     }
 
     /// Returns whether the rule looks at `kind`.

@@ -7,7 +7,7 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use crate::resource::{Depth, Labels, ResourceId};
+use crate::resource::{Depth, Labels, ResourceId, UNREAD};
 
 /// One value. Whole numbers of both CEL types share one wide integer.
 #[derive(Debug, Clone)]
@@ -42,7 +42,7 @@ pub(super) enum Found<'a> {
 }
 
 /// Keys of the objects that stand for a value nobody could read or resolve.
-const MARKERS: [&str; 2] = ["$unread", "$unknown"];
+const MARKERS: [&str; 2] = [UNREAD, "$unknown"];
 
 impl<'a> Val<'a> {
     /// Returns the view of `value`, or nothing if it stands for one that was not read.
@@ -184,7 +184,7 @@ fn part<'a>(id: &'a ResourceId, key: &str) -> Option<&'a str> {
 
 const fn absent<'a>(depth: Depth) -> Found<'a> {
     match depth {
-        Depth::Full => Found::Nothing,
+        Depth::Full | Depth::Partial => Found::Nothing,
         Depth::Listed => Found::Unread,
     }
 }

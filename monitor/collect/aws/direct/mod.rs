@@ -1,0 +1,202 @@
+//! Direct paths: kinds that are read by the services' own bulk calls, and become what Cloud Control would say of them.
+//!
+//! A kind is data: the calls that list it, the calls that read what a list leaves out, and the shape that CloudFormation
+//! gives it. One constant in the file of its service and one line in [`DIRECT`] make a direct path; how calls are made,
+//! paged and given up is the same for all.
+
+#![allow(dead_code, reason = "the words of direct paths, of which some are not used yet")]
+
+use driftwarden_core::resource::Kind;
+
+use self::shape::Field;
+
+mod ec2;
+mod iam;
+mod read;
+mod s3;
+mod service;
+pub mod shape;
+mod xml;
+
+pub(super) use self::read::Reader;
+pub use self::service::{Protocol, Service};
+
+/// Every direct path.
+pub const DIRECT: &[&Direct] = &[&ec2::SECURITY_GROUP, &ec2::VPC, &ec2::VOLUME, &iam::ROLE, &iam::USER, &s3::BUCKET];
+
+/// How one kind is read.
+#[derive(Debug)]
+pub struct Direct {
+    /// Its name.
+    pub kind: &'static str,
+    /// Who is asked.
+    pub service: &'static Service,
+    /// Finds out which there are. Each call but the first is made for every thing that the one before found.
+    pub list: &'static [Call],
+    /// The same for one whose name is known; nothing if it must be looked for in the list.
+    pub named: &'static [Call],
+    /// Which of those that are found belong to the kind.
+    pub keep: Option<fn(&serde_json::Value) -> bool>,
+    /// Where a thing says in which region it is, if the list shows those of all.
+    pub region: Option<&'static str>,
+    /// What makes up CloudFormation's identifier; several are joined by `|`.
+    pub name: &'static [&'static str],
+    /// The attributes that the list shows.
+    pub shape: &'static [Field],
+    /// What the list leaves out.
+    pub parts: &'static [Part],
+    /// Words of the service for something that does not exist.
+    pub gone: &'static [&'static str],
+}
+
+/// One call of a service.
+#[derive(Debug, Clone, Copy)]
+pub struct Call {
+    /// Its name, or method and path.
+    pub operation: &'static str,
+    /// What it is given.
+    pub with: &'static [(&'static str, Arg)],
+    /// Where in the answer the things are; the answer itself if empty.
+    pub items: &'static str,
+    /// The argument that asks for the next page, and where an answer says what to give it.
+    pub pages: Option<(&'static str, &'static str)>,
+    /// How many things of the call before are asked for together.
+    pub batch: usize,
+    /// Words of the service for: there is nothing of this.
+    pub none: &'static [&'static str],
+    /// Whether the service leaves the list out when it is empty.
+    pub may_be_silent: bool,
+    /// The action that must be allowed, if it is not called as the operation.
+    pub action: Option<&'static str>,
+}
+
+/// What a call is given.
+#[derive(Debug, Clone, Copy)]
+pub enum Arg {
+    /// Always the same text.
+    Text(&'static str),
+    /// Always the same number.
+    Int(u32),
+    /// Always true.
+    Yes,
+    /// Always the same texts.
+    Texts(&'static [&'static str]),
+    /// What the thing has at that path.
+    Of(&'static str),
+    /// What each of the things that are asked for together has at that path.
+    Each(&'static str),
+    /// The sought name, or a part of it between `|`, counted from 0.
+    Name(usize),
+    /// The sought name or part, as a list of one.
+    Names(usize),
+    /// The account.
+    Account,
+}
+
+/// What a list leaves out and another call shows.
+#[derive(Debug)]
+pub struct Part {
+    /// Who is asked, if it is another service than the one of the kind.
+    pub service: Option<&'static Service>,
+    /// Reads it.
+    pub call: Call,
+    /// Which of the things it is about; all if not said.
+    pub when: Option<fn(&serde_json::Value) -> bool>,
+    /// Where the answer's items and the thing say the same, where many things are read by one call.
+    pub join: Option<(&'static str, &'static str)>,
+    /// The attributes that it shows.
+    pub shape: &'static [Field],
+}
+
+/// Returns a call that lists what is at `items`.
+const fn call(operation: &'static str, items: &'static str) -> Call {
+    let none: &[&str] = &[];
+    Call { operation, with: &[], items, pages: None, batch: 0, none, may_be_silent: false, action: None }
+}
+
+impl Call {
+    /// Gives it arguments.
+    const fn with(mut self, with: &'static [(&'static str, Arg)]) -> Self {
+        self.with = with;
+        self
+    }
+
+    /// Has it go on as long as the answer holds what the next call is to be given.
+    const fn pages(mut self, asks: &'static str, says: &'static str) -> Self {
+        self.pages = Some((asks, says));
+        self
+    }
+
+    /// Has it ask for so many things together.
+    const fn batch(mut self, most: usize) -> Self {
+        self.batch = most;
+        self
+    }
+
+    /// Takes these refusals to say that nothing of it is set.
+    const fn none(mut self, codes: &'static [&'static str]) -> Self {
+        self.none = codes;
+        self
+    }
+
+    /// Takes an answer without the list to be an empty list.
+    const fn may_be_silent(mut self) -> Self {
+        self.may_be_silent = true;
+        self
+    }
+
+    /// Says which action must be allowed.
+    const fn action(mut self, action: &'static str) -> Self {
+        self.action = Some(action);
+        self
+    }
+}
+
+/// Returns a part that is read thing by thing.
+const fn part(call: Call, shape: &'static [Field]) -> Part {
+    Part { service: None, call, when: None, join: None, shape }
+}
+
+impl Part {
+    /// Matches the items of the answer (`theirs`) to the things (`ours`).
+    const fn join(mut self, theirs: &'static str, ours: &'static str) -> Self {
+        self.join = Some((theirs, ours));
+        self
+    }
+
+    /// Reads it only of some of the things.
+    const fn when(mut self, is_read: fn(&serde_json::Value) -> bool) -> Self {
+        self.when = Some(is_read);
+        self
+    }
+
+    /// Asks another service.
+    const fn of(mut self, service: &'static Service) -> Self {
+        self.service = Some(service);
+        self
+    }
+}
+
+impl Direct {
+    /// Returns the direct path of a kind with nothing but what every path needs.
+    const fn new(kind: &'static str, service: &'static Service, name: &'static [&'static str]) -> Self {
+        let gone: &[&str] = &[];
+        let (list, named, shape, parts): (&[Call], &[Call], &[Field], &[Part]) = (&[], &[], &[], &[]);
+        Self { kind, service, list, named, keep: None, region: None, name, shape, parts, gone }
+    }
+
+    /// Returns the actions that must be allowed to read the kind.
+    pub(super) fn actions(&self) -> impl Iterator<Item = String> {
+        let own = self.list.iter().chain(self.named).map(|call| (self.service, call));
+        let parts = self.parts.iter().map(|part| (part.service.unwrap_or(self.service), &part.call));
+        own.chain(parts).map(|(service, call)| match call.action {
+            Some(action) => action.to_owned(),
+            None => format!("{}:{}", service.prefix, call.operation),
+        })
+    }
+}
+
+/// Returns the direct path of a kind, if there is one.
+pub(super) fn of(kind: &Kind) -> Option<&'static Direct> {
+    DIRECT.iter().find(|direct| direct.kind == kind.as_str()).copied()
+}

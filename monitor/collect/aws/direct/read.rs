@@ -1,0 +1,457 @@
+//! How every direct path is read: page by page, thing by thing, and with each failure where it belongs.
+//!
+//! A list that was not read to its end leaves a gap of the kind. A thing of which some attributes could not be read is
+//! told all the same, with marks in their place, and the kind ends in a gap, too.
+
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use driftwarden_core::resource::{Depth, GapReason, Kind, unread};
+use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::{StreamExt, stream};
+use parking_lot::Mutex;
+use serde_json::{Map, Value};
+
+use super::service::Arguments;
+use super::shape::{self, all, at, scalar};
+use super::{Arg, Call, Direct, Part};
+use crate::collect::aws::call::Caller;
+use crate::collect::aws::cloud_control::{Stop, gap};
+use crate::collect::http::CallError;
+use crate::collect::{Item, Read, Reading, Sink, Wanted};
+
+/// Calls about single things of one kind that are under way at the same time.
+const CALLS_AT_ONCE: usize = 16;
+/// After that many failures the same call is not made for other things: it would fail too.
+const FAILURES_BORNE: usize = 20;
+/// Under this key a thing keeps what it was found in: a record its zone, a service its cluster.
+const PARENT: &str = "^";
+
+/// Reads resources of one account and region.
+pub(in crate::collect::aws) struct Reader<'a> {
+    pub(in crate::collect::aws) caller: &'a Caller,
+    /// Pages of one list that are read at most.
+    pub(in crate::collect::aws) max_pages: u32,
+}
+
+/// What went wrong with one kind besides its list.
+#[derive(Default)]
+struct Failures {
+    first: Mutex<Option<CallError>>,
+    /// How often each call failed, by its operation.
+    counts: Mutex<BTreeMap<&'static str, usize>>,
+    total: AtomicUsize,
+}
+
+impl Failures {
+    fn add(&self, operation: &'static str, mut error: CallError) {
+        *self.counts.lock().entry(operation).or_default() += 1;
+        self.total.fetch_add(1, Ordering::Relaxed);
+        error.detail = format!("{}: {}", named(operation), error.detail);
+        self.first.lock().get_or_insert(error);
+    }
+
+    fn are_too_many(&self, operation: &str) -> bool {
+        self.counts.lock().get(operation).is_some_and(|count| *count >= FAILURES_BORNE)
+    }
+}
+
+/// Returns how an operation is called for people; a path has no name.
+fn named(operation: &str) -> &str {
+    operation.split(['{', '?']).next().unwrap_or(operation)
+}
+
+/// Whom a list is asked for.
+#[derive(Debug, Clone, Copy)]
+enum Sought<'a> {
+    All,
+    Named(&'a str),
+}
+
+impl Reader<'_> {
+    /// Reads the kind to the end and says so, or says why not.
+    pub(in crate::collect::aws) async fn read_kind(
+        &self,
+        direct: &'static Direct,
+        kind: &Kind,
+        wanted: &Wanted,
+        sink: &Sink,
+    ) -> Result<(), Stop> {
+        let listing = Listing { reader: self, direct, kind, wanted, failures: Failures::default() };
+        let said = match listing.run(sink).await {
+            Ok(()) => listing.outcome(),
+            Err(Stop::Failed(error)) => gap(Some(kind), error.reason, error.detail),
+            Err(stop) => return Err(stop),
+        };
+        sink.send(said).await.map_err(|_| Stop::Closed)
+    }
+
+    /// Reads one resource exactly.
+    pub(in crate::collect::aws) async fn read(
+        &self,
+        direct: &'static Direct,
+        kind: &Kind,
+        name: &str,
+    ) -> Result<Reading, CallError> {
+        let wanted = Wanted { full: [kind.clone()].into(), ..Wanted::default() };
+        let listing = Listing { reader: self, direct, kind, wanted: &wanted, failures: Failures::default() };
+        listing.one(name).await
+    }
+}
+
+/// One reading of one kind.
+struct Listing<'a> {
+    reader: &'a Reader<'a>,
+    direct: &'static Direct,
+    kind: &'a Kind,
+    wanted: &'a Wanted,
+    failures: Failures,
+}
+
+/// A thing that was found, and what it is called.
+struct Found {
+    name: String,
+    thing: Value,
+    attributes: Map<String, Value>,
+    is_whole: bool,
+}
+
+impl Listing<'_> {
+    async fn run(&self, sink: &Sink) -> Result<(), Stop> {
+        let [first, rest @ ..] = self.direct.list else { return Ok(()) };
+        let hasher = RandomState::new();
+        let mut told = HashSet::new();
+        let mut pages = Pages::new(first, self.arguments(first, &[], Sought::All));
+        while let Some(things) = self.page(&mut pages).await? {
+            let things = self.descend(rest, things).await?;
+            let mut found = self.name_all(things)?;
+            found.retain(|found| told.insert(hasher.hash_one(&found.name)));
+            self.complete(&mut found, Sought::All).await;
+            self.say(found, sink).await?;
+        }
+        Ok(())
+    }
+
+    async fn one(&self, name: &str) -> Result<Reading, CallError> {
+        let things = match self.direct.named {
+            [] => self.every(self.direct.list, Sought::All).await,
+            named => self.every(named, Sought::Named(name)).await,
+        };
+        let things = match things {
+            Err(error) if error.is(self.direct.gone) => return Ok(Reading::Absent),
+            things => things?,
+        };
+        let found = self.name_all(things)?.into_iter().find(|found| found.name == name);
+        let Some(found) = found else { return Ok(Reading::Absent) };
+        let mut found = vec![found];
+        self.complete(&mut found, Sought::Named(name)).await;
+        let item = found.into_iter().next().map(Found::into_item);
+        Ok(item.map_or(Reading::Absent, |item| Reading::Found(item.text)))
+    }
+
+    /// Makes all calls of a chain to their ends.
+    async fn every(&self, calls: &'static [Call], sought: Sought<'_>) -> Result<Vec<Value>, CallError> {
+        let [first, rest @ ..] = calls else { return Ok(Vec::new()) };
+        let things = self.read_all(first, self.arguments(first, &[], sought)).await?;
+        let things = self.descend(rest, things).await?;
+        // What failed below is not absent.
+        match self.failures.first.lock().take() {
+            Some(error) => Err(error),
+            None => Ok(things),
+        }
+    }
+
+    /// Returns what the other calls of a chain find below these things.
+    fn descend(&self, calls: &'static [Call], things: Vec<Value>) -> BoxFuture<'_, Result<Vec<Value>, CallError>> {
+        async move {
+            let [call, rest @ ..] = calls else { return Ok(things) };
+            let batches: Vec<Vec<Value>> = things.chunks(call.batch.max(1)).map(<[Value]>::to_vec).collect();
+            let found = stream::iter(batches).map(|batch| async move {
+                let below = self.below(call, &batch).await;
+                let parent = if call.batch == 0 { batch.into_iter().next() } else { None };
+                below.into_iter().map(|thing| adopt(thing, parent.as_ref())).collect::<Vec<_>>()
+            });
+            let found: Vec<_> = found.buffered(CALLS_AT_ONCE).collect().await;
+            self.descend(rest, found.into_iter().flatten().collect()).await
+        }
+        .boxed()
+    }
+
+    async fn below(&self, call: &'static Call, batch: &[Value]) -> Vec<Value> {
+        if self.failures.are_too_many(call.operation) {
+            return Vec::new();
+        }
+        let things: Vec<&Value> = batch.iter().collect();
+        match self.read_all(call, self.arguments(call, &things, Sought::All)).await {
+            Ok(things) => things,
+            // It went between the list and now.
+            Err(error) if error.is(self.direct.gone) => Vec::new(),
+            Err(error) => {
+                self.failures.add(call.operation, error);
+                Vec::new()
+            }
+        }
+    }
+
+    /// Reads every page of a call.
+    async fn read_all(&self, call: &'static Call, with: Arguments) -> Result<Vec<Value>, CallError> {
+        let mut pages = Pages::new(call, with);
+        let mut things = Vec::new();
+        while let Some(page) = self.page(&mut pages).await? {
+            things.extend(page);
+        }
+        Ok(things)
+    }
+
+    /// Reads the next page of a list; nothing after the last one.
+    async fn page(&self, pages: &mut Pages) -> Result<Option<Vec<Value>>, CallError> {
+        self.page_of(self.direct.service, pages).await
+    }
+
+    async fn page_of(&self, service: &super::Service, pages: &mut Pages) -> Result<Option<Vec<Value>>, CallError> {
+        if pages.is_over {
+            return Ok(None);
+        }
+        if pages.read == self.reader.max_pages {
+            return Err(CallError::new(GapReason::Partial, "the list has more pages than are read"));
+        }
+        let call = pages.call;
+        let answer = match service.call(self.reader.caller, call.operation, &pages.with).await {
+            Err(error) if error.is(call.none) => {
+                pages.is_over = true;
+                return Ok(Some(Vec::new()));
+            }
+            answer => answer?,
+        };
+        pages.advance(&answer)?;
+        items(call, answer).map(Some)
+    }
+
+    fn arguments(&self, call: &Call, things: &[&Value], sought: Sought<'_>) -> Arguments {
+        let piece = |index: usize| match sought {
+            Sought::Named(name) if self.direct.name.len() > 1 => name.split('|').nth(index).unwrap_or_default(),
+            Sought::Named(name) => name,
+            Sought::All => "",
+        };
+        let of = |thing: &&Value, path: &str| at(thing, path).filter(|value| !value.is_null()).cloned();
+        let value = |arg: &Arg| match arg {
+            Arg::Text(text) => Some(Value::from(*text)),
+            Arg::Int(number) => Some(Value::from(*number)),
+            Arg::Yes => Some(Value::Bool(true)),
+            Arg::Texts(texts) => Some(texts.iter().map(|text| Value::from(*text)).collect()),
+            Arg::Of(path) => things.first().and_then(|thing| of(thing, path)),
+            Arg::Each(path) => Some(things.iter().filter_map(|thing| of(thing, path)).collect()),
+            Arg::Name(index) => Some(Value::from(piece(*index))),
+            Arg::Names(index) => Some(vec![Value::from(piece(*index))].into()),
+            Arg::Account => Some(Value::from(&*self.reader.caller.account)),
+        };
+        call.with.iter().filter_map(|(name, arg)| Some(((*name).to_owned(), value(arg)?))).collect()
+    }
+
+    /// Names what was found and gives it the attributes that a list shows, less what is not of the kind or not here.
+    fn name_all(&self, things: Vec<Value>) -> Result<Vec<Found>, CallError> {
+        let is_here = |thing: &Value| {
+            let region = self.direct.region.and_then(|path| at(thing, path)).and_then(Value::as_str);
+            region.is_none_or(|region| *region == *self.reader.caller.region)
+        };
+        let is_kept = |thing: &Value| self.direct.keep.is_none_or(|keep| keep(thing)) && is_here(thing);
+        things.into_iter().filter(is_kept).map(|thing| self.name(thing)).collect()
+    }
+
+    fn name(&self, thing: Value) -> Result<Found, CallError> {
+        let malformed = |what: &str| CallError::new(GapReason::Malformed, format!("the answer has no usable {what}"));
+        let parts =
+            self.direct.name.iter().map(|path| at(&thing, path).and_then(scalar).filter(|part| !part.is_empty()));
+        let parts: Vec<_> = parts.collect::<Option<_>>().ok_or_else(|| malformed("identifier"))?;
+        let name = parts.join("|");
+        let mut attributes = Map::new();
+        let shaped = shape::shape(self.direct.shape, &thing, &mut attributes);
+        shaped.map_err(|unfit| malformed(unfit.attribute))?;
+        Ok(Found { name, thing, attributes, is_whole: true })
+    }
+
+    /// Reads what the list leaves out, as far as anybody looks at it, and marks what was not read.
+    async fn complete(&self, found: &mut [Found], sought: Sought<'_>) {
+        if !self.wanted.full.contains(self.kind) {
+            return;
+        }
+        for part in self.direct.parts {
+            let is_wanted = part.shape.iter().any(|field| self.wanted.wants(self.kind, field.to));
+            let answers =
+                if is_wanted { self.part(part, found, sought).await } else { found.iter().map(|_| None).collect() };
+            for (found, answer) in found.iter_mut().zip(answers) {
+                found.add(part, answer);
+            }
+        }
+    }
+
+    /// Returns what a part says of each thing; nothing of one of which it could not be read.
+    async fn part(&self, part: &'static Part, found: &[Found], sought: Sought<'_>) -> Vec<Option<Value>> {
+        let Some((theirs, ours)) = part.join else {
+            // Collected first: the compiler cannot prove lazy closures over borrowed things to be general enough.
+            let answers: Vec<_> = found
+                .iter()
+                .map(|found| async move {
+                    if part.when.is_some_and(|when| !when(&found.thing)) {
+                        return Some(Value::Null);
+                    }
+                    self.ask(part, &[&found.thing], sought).await
+                })
+                .collect();
+            return stream::iter(answers).buffered(CALLS_AT_ONCE).collect().await;
+        };
+        let is_by_thing = part.call.with.iter().any(|(_, arg)| matches!(arg, Arg::Each(_)));
+        let batch = if is_by_thing { part.call.batch.max(1) } else { found.len().max(1) };
+        let asked: Vec<_> = found
+            .chunks(batch)
+            .map(|batch| async move {
+                let things: Vec<&Value> = batch.iter().map(|found| &found.thing).collect();
+                let answer = self.ask(part, &things, sought).await;
+                things
+                    .iter()
+                    .map(|thing| Some(matching(answer.as_ref()?, theirs, at(thing, ours)?)))
+                    .collect::<Vec<_>>()
+            })
+            .collect();
+        let answers: Vec<Vec<_>> = stream::iter(asked).buffered(CALLS_AT_ONCE).collect().await;
+        answers.into_iter().flatten().collect()
+    }
+
+    async fn ask(&self, part: &'static Part, things: &[&Value], sought: Sought<'_>) -> Option<Value> {
+        if self.failures.are_too_many(part.call.operation) {
+            return None;
+        }
+        let service = part.service.unwrap_or(self.direct.service);
+        let mut pages = Pages::new(&part.call, self.arguments(&part.call, things, sought));
+        let mut read = Vec::new();
+        loop {
+            match self.page_of(service, &mut pages).await {
+                Ok(Some(page)) => read.extend(page),
+                Ok(None) => break,
+                Err(error) => {
+                    self.failures.add(part.call.operation, error);
+                    return None;
+                }
+            }
+        }
+        // A part without a list is the answer itself, or nothing.
+        Some(if part.call.items.is_empty() { read.into_iter().next().unwrap_or_default() } else { read.into() })
+    }
+
+    async fn say(&self, found: Vec<Found>, sink: &Sink) -> Result<(), Stop> {
+        let is_full = self.wanted.full.contains(self.kind);
+        let (whole, partial): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.is_whole);
+        let depth = if is_full { Depth::Full } else { Depth::Listed };
+        for (depth, found) in [(depth, whole), (Depth::Partial, partial)] {
+            if found.is_empty() {
+                continue;
+            }
+            let items = found.into_iter().map(Found::into_item).collect();
+            sink.send(Read::Page { kind: self.kind.clone(), depth, items }).await.map_err(|_| Stop::Closed)?;
+        }
+        Ok(())
+    }
+
+    fn outcome(&self) -> Read {
+        match self.failures.first.lock().take() {
+            None => Read::Complete(self.kind.clone()),
+            Some(error) => {
+                let total = self.failures.total.load(Ordering::Relaxed);
+                let detail = format!("{total} calls failed; the first: {}", error.detail);
+                gap(Some(self.kind), error.reason, detail)
+            }
+        }
+    }
+}
+
+impl Found {
+    /// Adds what a part says, or marks what it would have said.
+    fn add(&mut self, part: &Part, answer: Option<Value>) {
+        let shaped = answer.map(|answer| {
+            let mut attributes = Map::new();
+            shape::shape(part.shape, &answer, &mut attributes).map(|()| attributes)
+        });
+        if let Some(Ok(attributes)) = shaped {
+            self.attributes.extend(attributes);
+            return;
+        }
+        self.is_whole = false;
+        for field in part.shape {
+            self.attributes.insert(field.to.to_owned(), unread());
+        }
+    }
+
+    fn into_item(self) -> Item {
+        Item { name: self.name.into(), text: Value::Object(self.attributes).to_string().into() }
+    }
+}
+
+/// The pages of one call.
+struct Pages {
+    call: &'static Call,
+    with: Arguments,
+    read: u32,
+    is_over: bool,
+    tokens: HashSet<String>,
+}
+
+impl Pages {
+    fn new(call: &'static Call, with: Arguments) -> Self {
+        Self { call, with, read: 0, is_over: false, tokens: HashSet::new() }
+    }
+
+    /// Takes from an answer what the next page is to be asked with.
+    fn advance(&mut self, answer: &Value) -> Result<(), CallError> {
+        self.read += 1;
+        let Some((asks, says)) = self.call.pages else {
+            self.is_over = true;
+            return Ok(());
+        };
+        let token = at(answer, says).and_then(scalar).filter(|token| !token.is_empty());
+        let Some(token) = token.map(std::borrow::Cow::into_owned) else {
+            self.is_over = true;
+            return Ok(());
+        };
+        if !self.tokens.insert(token.clone()) {
+            return Err(CallError::new(GapReason::Partial, "the list goes round: a page was offered twice"));
+        }
+        self.with.insert(asks.to_owned(), token.into());
+        Ok(())
+    }
+}
+
+/// Returns the things in an answer. An answer without the list is not an empty list.
+fn items(call: &Call, answer: Value) -> Result<Vec<Value>, CallError> {
+    if call.items.is_empty() {
+        return Ok(vec![answer]);
+    }
+    let (outer, last) = call.items.rsplit_once('.').unwrap_or(("", call.items));
+    let mut holders = if outer.is_empty() { vec![&answer] } else { all(&answer, outer) };
+    holders.retain(|holder| !holder.is_null());
+    // In XML an empty list is an empty element, which has nothing in it.
+    let is_empty = !outer.is_empty() && holders.is_empty() && is_said(&answer, outer);
+    let is_held = holders.iter().all(|holder| holder.get(last).is_some() || !outer.is_empty()) && !holders.is_empty();
+    if !call.may_be_silent && !is_empty && !is_held {
+        return Err(CallError::new(GapReason::Malformed, "the answer has no list"));
+    }
+    Ok(all(&answer, call.items).into_iter().cloned().collect())
+}
+
+/// Returns whether the first key of a path is there, even if empty.
+fn is_said(answer: &Value, path: &str) -> bool {
+    path.split('.').next().is_some_and(|first| answer.get(first).is_some())
+}
+
+fn adopt(mut thing: Value, parent: Option<&Value>) -> Value {
+    if let (Some(map), Some(parent)) = (thing.as_object_mut(), parent) {
+        map.insert(PARENT.to_owned(), parent.clone());
+    }
+    thing
+}
+
+/// Returns the items of an answer that are about a thing.
+fn matching(answer: &Value, theirs: &str, ours: &Value) -> Value {
+    let is_about = |item: &&Value| at(item, theirs).is_some_and(|said| scalar(said) == scalar(ours));
+    answer.as_array().into_iter().flatten().filter(is_about).cloned().collect()
+}

@@ -1,0 +1,182 @@
+//! Direct paths: they have the shapes of AWS's own schemas, and read from emulated services what was made through the
+//! services' own interfaces. One file for each group of services.
+
+mod ec2;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use driftwarden::collect::aws::Config;
+use driftwarden::collect::aws::direct::DIRECT;
+use driftwarden::collect::aws::direct::shape::{Field, Form};
+use driftwarden::collect::{CloudConfig, Read, Reading, Wanted};
+use driftwarden_core::resource::{Depth, Kind, NOT_APPLICABLE, Provider, ResourceId, Scope};
+use serde_json::{Value, json};
+
+use crate::conformance::json_of;
+use crate::harness::aws::{ACCOUNT, REGION};
+use crate::harness::process;
+use crate::provider_schemas;
+
+/// Kinds that CloudFormation does not have; their shape is the service's own.
+const OUR_OWN: &[&str] = &[];
+
+/// A schema of AWS, in which parts refer to each other.
+struct Document(Value);
+
+impl Document {
+    /// Returns what is referred to, if it is a reference.
+    fn resolved<'a>(&'a self, node: &'a Value) -> &'a Value {
+        match node.get("$ref").and_then(Value::as_str) {
+            Some(place) => self.resolved(self.0.pointer(place.trim_start_matches('#')).unwrap_or(&Value::Null)),
+            None => node,
+        }
+    }
+
+    /// Returns every way in which the value at hand may be written.
+    fn ways<'a>(&'a self, node: &'a Value) -> Vec<&'a Value> {
+        let node = self.resolved(node);
+        let others = ["oneOf", "anyOf", "allOf"].iter().filter_map(|key| node.get(*key)?.as_array()).flatten();
+        std::iter::once(node).chain(others.flat_map(|other| self.ways(other))).collect()
+    }
+
+    fn is(&self, node: &Value, types: &[&str]) -> bool {
+        let said: Vec<&str> = self
+            .ways(node)
+            .iter()
+            .filter_map(|way| way.get("type"))
+            .flat_map(|said| said.as_array().cloned().unwrap_or_else(|| vec![said.clone()]))
+            .filter_map(|said| types.iter().find(|known| said.as_str() == Some(known)).copied())
+            .collect();
+        !said.is_empty()
+    }
+
+    fn property<'a>(&'a self, node: &'a Value, name: &str) -> Option<&'a Value> {
+        self.ways(node).into_iter().find_map(|way| way.get("properties")?.get(name))
+    }
+
+    fn item<'a>(&'a self, node: &'a Value) -> Option<&'a Value> {
+        self.ways(node).into_iter().find_map(|way| way.get("items"))
+    }
+
+    /// Adds what the schema says otherwise than these lines.
+    fn check(&self, place: &str, node: &Value, fields: &[Field], wrong: &mut Vec<String>) {
+        for field in fields {
+            let place = format!("{place}/{}", field.to);
+            let Some(property) = self.property(node, field.to) else {
+                wrong.push(format!("{place} is not in the schema"));
+                continue;
+            };
+            let types: &[&str] = match field.form {
+                Form::Text => &["string"],
+                Form::Int => &["integer", "number"],
+                Form::Number => &["number", "integer"],
+                Form::Flag => &["boolean"],
+                Form::Json => &["object", "string"],
+                Form::Texts | Form::Tags | Form::Each(_) => &["array"],
+                Form::TagMap | Form::Object(_) => &["object"],
+                Form::Same | Form::Pascal | Form::Made(_) => {
+                    &["object", "array", "string", "boolean", "integer", "number"]
+                }
+            };
+            if !self.is(property, types) {
+                wrong.push(format!("{place} is no {types:?} in the schema"));
+            }
+            match field.form {
+                Form::Object(fields) => self.check(&place, property, fields, wrong),
+                Form::Each(fields) => match self.item(property) {
+                    Some(item) => self.check(&place, item, fields, wrong),
+                    None => wrong.push(format!("{place} has no items in the schema")),
+                },
+                Form::Texts if !self.item(property).is_some_and(|item| self.is(item, &["string"])) => {
+                    wrong.push(format!("{place} is no list of texts in the schema"));
+                }
+                _ => {}
+            }
+        }
+    }
+}
+
+fn documents() -> Option<BTreeMap<String, PathBuf>> {
+    provider_schemas::documents()
+}
+
+#[test]
+fn shapes_are_those_of_awss_own_schemas() {
+    let Some(documents) = documents() else { return };
+    let mut wrong = Vec::new();
+    for direct in DIRECT.iter().filter(|direct| !OUR_OWN.contains(&direct.kind)) {
+        let document = Document(json_of(&documents[direct.kind]));
+        let fields = direct.parts.iter().flat_map(|part| part.shape).chain(direct.shape).copied();
+        document.check(direct.kind, &document.0, &fields.collect::<Vec<_>>(), &mut wrong);
+        let identifier = document.0["primaryIdentifier"].as_array().map_or(0, Vec::len);
+        if identifier != direct.name.len() {
+            wrong.push(format!("{}: the identifier has {identifier} parts", direct.kind));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn each_kind_has_one_direct_path() {
+    let kinds: Vec<&str> = DIRECT.iter().map(|direct| direct.kind).collect();
+    assert!(kinds.is_sorted(), "{kinds:?}");
+    assert!(kinds.windows(2).all(|two| two[0] != two[1]), "{kinds:?}");
+}
+
+/// Reads one kind of an emulated account by its direct path, twice: the whole, and then each resource by itself, which must
+/// be the same; what nothing is called must be absent. Returns the attributes by name; a gap is an error.
+pub fn read(url: &str, kind: &str) -> Result<BTreeMap<String, Value>, String> {
+    let folder = process::folder();
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "test").unwrap();
+    let secret = format!("${{file:{}}}", secret.display());
+    let config: Config = serde_json::from_value(json!({"name": "c", "regions": [REGION], "endpoint": url,
+        "accounts": [{"id": ACCOUNT}], "kinds": {"include": [kind]}, "requests_per_second": 1000.0,
+        "credentials": {"access_key_id": ACCOUNT, "secret_access_key": secret}}))
+    .unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let aws = config.build().unwrap();
+        let kind = Kind::from(kind);
+        let region = if driftwarden_core::region::is_global(&kind) { NOT_APPLICABLE } else { REGION };
+        let (account, region) = (ACCOUNT.into(), region.into());
+        let scope = Scope { cloud: "c".into(), provider: Provider::Aws, account, region };
+        let wanted = Wanted { full: [kind.clone()].into(), ..Wanted::default() };
+        let (sink, mut pages) = tokio::sync::mpsc::channel(1024);
+        aws.collect(&scope, &wanted, sink).await;
+        let mut found: BTreeMap<String, Value> = BTreeMap::new();
+        let mut is_complete = false;
+        while let Some(said) = pages.recv().await {
+            match said {
+                Read::Page { depth, items, .. } => {
+                    assert_eq!(depth, Depth::Full);
+                    found.extend(
+                        items.into_iter().map(|item| (item.name.into(), serde_json::from_str(&item.text).unwrap())),
+                    );
+                }
+                Read::Complete(_) => is_complete = true,
+                Read::Gap(gap) => return Err(format!("{}: {}", gap.reason.as_str(), gap.detail)),
+            }
+        }
+        assert!(is_complete);
+        for (name, attributes) in &found {
+            let Reading::Found(text) = aws.read(&scope.id(&kind, name)).await.unwrap() else {
+                panic!("{name} is absent")
+            };
+            assert_eq!(&serde_json::from_str::<Value>(&text).unwrap(), attributes, "{name} by itself");
+        }
+        let nobody: ResourceId = scope.id(&kind, &found.keys().next().map_or("x".into(), |name| other(name)));
+        assert_eq!(aws.read(&nobody).await.unwrap(), Reading::Absent, "{nobody}");
+        Ok(found)
+    })
+}
+
+/// Returns a name of the same form that nothing has.
+fn other(name: &str) -> String {
+    let mut letters: Vec<char> = name.chars().collect();
+    if let Some(last) = letters.last_mut() {
+        *last = if *last == '0' { '1' } else { '0' };
+    }
+    letters.into_iter().collect()
+}

@@ -89,6 +89,8 @@ pub enum Media {
     Json,
     /// XML.
     Xml,
+    /// XML, or JSON in place of it.
+    XmlOrJson,
 }
 
 impl Media {
@@ -100,6 +102,7 @@ impl Media {
                 media_type == "application/json" || amazons || media_type.ends_with("+json")
             }
             Self::Xml => media_type == "application/xml" || media_type == "text/xml",
+            Self::XmlOrJson => Self::Xml.is(&media_type) || Self::Json.is(&media_type),
         }
     }
 }

@@ -27,7 +27,7 @@ const NOW: &str = "2026-01-02T03:04:05Z";
 
 /// What the server does with a request.
 #[derive(Clone)]
-enum Reply {
+pub(super) enum Reply {
     Say {
         status: u16,
         headers: Vec<(&'static str, String)>,
@@ -46,7 +46,7 @@ enum Reply {
     Drip,
 }
 
-fn say(status: u16, body: impl Into<Vec<u8>>) -> Reply {
+pub(super) fn say(status: u16, body: impl Into<Vec<u8>>) -> Reply {
     let headers = vec![("content-type", "application/x-amz-json-1.0".to_owned())];
     Reply::Say { status, headers, body: body.into() }
 }
@@ -58,34 +58,35 @@ fn with(reply: Reply, name: &'static str, value: &str) -> Reply {
     Reply::Say { status, headers, body }
 }
 
-fn refuse(status: u16, code: &str) -> Reply {
+pub(super) fn refuse(status: u16, code: &str) -> Reply {
     let body = json!({"__type": format!("com.amazon.coral.service#{code}"), "message": CANARY}).to_string();
     with(say(status, body), "x-amzn-errortype", code)
 }
 
-fn xml(body: &str) -> Reply {
+pub(super) fn xml(body: &str) -> Reply {
     with(say(200, body), "content-type", "text/xml")
 }
 
 #[derive(Debug, Clone)]
-struct Asked {
-    operation: String,
+pub(super) struct Asked {
+    pub(super) operation: String,
     /// The JSON of the request; its parameters in Query and in REST.
-    input: Value,
+    pub(super) input: Value,
     authorization: String,
     date: String,
+    pub(super) path: String,
 }
 
 type Script = dyn Fn(&Asked, &[Asked]) -> Reply + Send + Sync;
 
-struct Server {
-    address: SocketAddr,
-    asked: Arc<Mutex<Vec<Asked>>>,
+pub(super) struct Server {
+    pub(super) address: SocketAddr,
+    pub(super) asked: Arc<Mutex<Vec<Asked>>>,
 }
 
 impl Server {
     /// Starts a server that answers by the script, which sees the request and all those before it.
-    async fn start(script: impl Fn(&Asked, &[Asked]) -> Reply + Send + Sync + 'static) -> Self {
+    pub(super) async fn start(script: impl Fn(&Asked, &[Asked]) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, asked) = (listener.local_addr().unwrap(), Arc::<Mutex<Vec<Asked>>>::default());
         let (script, log): (Arc<Script>, _) = (Arc::new(script), Arc::clone(&asked));
@@ -139,7 +140,8 @@ async fn read_request(stream: &mut TcpStream) -> Option<Asked> {
     let rest = query.map(|_| "GET");
     let operation = operation.or(input["Action"].as_str()).or(rest).unwrap_or_default().to_owned();
     let (authorization, date) = (header(&head, "authorization"), header(&head, "x-amz-date"));
-    Some(Asked { operation, input, authorization, date })
+    let path = head.split([' ', '?']).nth(1).unwrap_or_default().to_owned();
+    Some(Asked { operation, input, authorization, date, path })
 }
 
 fn header(head: &str, name: &str) -> String {
@@ -245,7 +247,7 @@ fn config(value: &Value) -> Config {
     serde_json::from_value(config).unwrap()
 }
 
-fn aws(address: SocketAddr, settings: &Value) -> Aws {
+pub(super) fn aws(address: SocketAddr, settings: &Value) -> Aws {
     let mut config = config(settings);
     config.endpoint = Some(format!("http://{address}/").parse().unwrap());
     let aws = Aws::with_client(config, |config| Ok(client("prod", limits(), rate(config)))).unwrap();
@@ -256,7 +258,7 @@ fn aws(address: SocketAddr, settings: &Value) -> Aws {
     aws
 }
 
-fn scope() -> Scope {
+pub(super) fn scope() -> Scope {
     let (account, region) = ("111111111111".into(), "eu-west-1".into());
     Scope { cloud: "prod".into(), provider: Provider::Aws, account, region }
 }
@@ -266,15 +268,15 @@ fn wanted() -> Wanted {
 }
 
 #[derive(Debug, Default)]
-struct Seen {
+pub(super) struct Seen {
     full: Vec<Item>,
-    partial: Vec<Item>,
+    pub(super) partial: Vec<Item>,
     listed: Vec<Item>,
-    complete: Vec<String>,
-    gaps: Vec<(Option<String>, GapReason)>,
+    pub(super) complete: Vec<String>,
+    pub(super) gaps: Vec<(Option<String>, GapReason)>,
 }
 
-async fn collect_scope(aws: &Aws, scope: &Scope, wanted: &Wanted) -> Seen {
+pub(super) async fn collect_scope(aws: &Aws, scope: &Scope, wanted: &Wanted) -> Seen {
     let (sink, mut reads) = mpsc::channel(100);
     aws.collect(scope, wanted, sink).await;
     let mut seen = Seen::default();

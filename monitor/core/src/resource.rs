@@ -312,8 +312,8 @@ pub enum Depth {
 /// Key of the object that stands for a value nobody read.
 pub(crate) const UNREAD: &str = "$unread";
 
-/// Returns what stands in place of an attribute that was not read. It counts only where [`Depth::Partial`] announces it:
-/// a tag may have any name.
+/// Returns what stands in place of a value that was not read. It counts only where [`Depth::Partial`] announces it, and is
+/// no text: a tag may have any name.
 pub fn unread() -> Value {
     Value::Object([(UNREAD.to_owned(), Value::Bool(true))].into_iter().collect())
 }

@@ -16,13 +16,25 @@ mod read;
 mod s3;
 mod service;
 pub mod shape;
+#[cfg(test)]
+mod tests;
 mod xml;
 
 pub(super) use self::read::Reader;
 pub use self::service::{Protocol, Service};
 
 /// Every direct path.
-pub const DIRECT: &[&Direct] = &[&ec2::SECURITY_GROUP, &ec2::VPC, &ec2::VOLUME, &iam::ROLE, &iam::USER, &s3::BUCKET];
+pub const DIRECT: &[&Direct] = &[
+    &ec2::SECURITY_GROUP,
+    &ec2::VPC,
+    &ec2::VOLUME,
+    &iam::ROLE,
+    &iam::USER,
+    &s3::ACCOUNT_PUBLIC_ACCESS_BLOCK,
+    &s3::BUCKET,
+    &s3::BUCKET_ACL,
+    &s3::BUCKET_POLICY,
+];
 
 /// How one kind is read.
 #[derive(Debug)]
@@ -37,7 +49,7 @@ pub struct Direct {
     pub named: &'static [Call],
     /// Which of those that are found belong to the kind.
     pub keep: Option<fn(&serde_json::Value) -> bool>,
-    /// Where a thing says in which region it is, if the list shows those of all.
+    /// Where what the first call lists says in which region it is, if that call lists those of all.
     pub region: Option<&'static str>,
     /// What makes up CloudFormation's identifier; several are joined by `|`.
     pub name: &'static [&'static str],

@@ -26,7 +26,7 @@ const CALLS_AT_ONCE: usize = 16;
 /// After that many failures the same call is not made for other things: it would fail too.
 const FAILURES_BORNE: usize = 20;
 /// Under this key a thing keeps what it was found in: a record its zone, a service its cluster.
-const PARENT: &str = "^";
+pub(super) const PARENT: &str = "^";
 
 /// Reads resources of one account and region.
 pub(in crate::collect::aws) struct Reader<'a> {
@@ -114,7 +114,6 @@ struct Found {
     name: String,
     thing: Value,
     attributes: Map<String, Value>,
-    is_whole: bool,
 }
 
 impl Listing<'_> {
@@ -123,7 +122,8 @@ impl Listing<'_> {
         let hasher = RandomState::new();
         let mut told = HashSet::new();
         let mut pages = Pages::new(first, self.arguments(first, &[], Sought::All));
-        while let Some(things) = self.page(&mut pages).await? {
+        while let Some(mut things) = self.page(&mut pages).await? {
+            things.retain(|thing| self.is_here(thing));
             let things = self.descend(rest, things).await?;
             let mut found = self.name_all(things)?;
             found.retain(|found| told.insert(hasher.hash_one(&found.name)));
@@ -153,7 +153,8 @@ impl Listing<'_> {
     /// Makes all calls of a chain to their ends.
     async fn every(&self, calls: &'static [Call], sought: Sought<'_>) -> Result<Vec<Value>, CallError> {
         let [first, rest @ ..] = calls else { return Ok(Vec::new()) };
-        let things = self.read_all(first, self.arguments(first, &[], sought)).await?;
+        let mut things = self.read_all(first, self.arguments(first, &[], sought)).await?;
+        things.retain(|thing| self.is_here(thing));
         let things = self.descend(rest, things).await?;
         // What failed below is not absent.
         match self.failures.first.lock().take() {
@@ -249,13 +250,14 @@ impl Listing<'_> {
         call.with.iter().filter_map(|(name, arg)| Some(((*name).to_owned(), value(arg)?))).collect()
     }
 
-    /// Names what was found and gives it the attributes that a list shows, less what is not of the kind or not here.
+    fn is_here(&self, thing: &Value) -> bool {
+        let region = self.direct.region.and_then(|path| at(thing, path)).and_then(Value::as_str);
+        region.is_none_or(|region| *region == *self.reader.caller.region)
+    }
+
+    /// Names what was found and gives it the attributes that a list shows, less what is not of the kind.
     fn name_all(&self, things: Vec<Value>) -> Result<Vec<Found>, CallError> {
-        let is_here = |thing: &Value| {
-            let region = self.direct.region.and_then(|path| at(thing, path)).and_then(Value::as_str);
-            region.is_none_or(|region| *region == *self.reader.caller.region)
-        };
-        let is_kept = |thing: &Value| self.direct.keep.is_none_or(|keep| keep(thing)) && is_here(thing);
+        let is_kept = |thing: &Value| self.direct.keep.is_none_or(|keep| keep(thing));
         things.into_iter().filter(is_kept).map(|thing| self.name(thing)).collect()
     }
 
@@ -264,11 +266,12 @@ impl Listing<'_> {
         let parts =
             self.direct.name.iter().map(|path| at(&thing, path).and_then(scalar).filter(|part| !part.is_empty()));
         let parts: Vec<_> = parts.collect::<Option<_>>().ok_or_else(|| malformed("identifier"))?;
-        let name = parts.join("|");
+        // What an account has one of is called as the account.
+        let name = if parts.is_empty() { self.reader.caller.account.to_string() } else { parts.join("|") };
         let mut attributes = Map::new();
         let shaped = shape::shape(self.direct.shape, &thing, &mut attributes);
         shaped.map_err(|unfit| malformed(unfit.attribute))?;
-        Ok(Found { name, thing, attributes, is_whole: true })
+        Ok(Found { name, thing, attributes })
     }
 
     /// Reads what the list leaves out, as far as anybody looks at it, and marks what was not read.
@@ -340,17 +343,12 @@ impl Listing<'_> {
     }
 
     async fn say(&self, found: Vec<Found>, sink: &Sink) -> Result<(), Stop> {
-        let is_full = self.wanted.full.contains(self.kind);
-        let (whole, partial): (Vec<_>, Vec<_>) = found.into_iter().partition(|found| found.is_whole);
-        let depth = if is_full { Depth::Full } else { Depth::Listed };
-        for (depth, found) in [(depth, whole), (Depth::Partial, partial)] {
-            if found.is_empty() {
-                continue;
-            }
-            let items = found.into_iter().map(Found::into_item).collect();
-            sink.send(Read::Page { kind: self.kind.clone(), depth, items }).await.map_err(|_| Stop::Closed)?;
+        if found.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let depth = if self.wanted.full.contains(self.kind) { Depth::Partial } else { Depth::Listed };
+        let items = found.into_iter().map(Found::into_item).collect();
+        sink.send(Read::Page { kind: self.kind.clone(), depth, items }).await.map_err(|_| Stop::Closed)
     }
 
     fn outcome(&self) -> Read {
@@ -376,7 +374,6 @@ impl Found {
             self.attributes.extend(attributes);
             return;
         }
-        self.is_whole = false;
         for field in part.shape {
             self.attributes.insert(field.to.to_owned(), unread());
         }

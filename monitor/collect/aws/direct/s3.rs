@@ -1,41 +1,382 @@
-//! S3: buckets, of which a list says little more than the names.
+//! S3: buckets, of which a list says little more than the names. What else there is of one is a call each.
 
-use super::service::S3;
-use super::shape::{flag, object, tags, text};
-use super::{Arg, Direct, call, part};
+use serde_json::{Value, json};
+
+use super::read::PARENT;
+use super::service::{S3, S3_CONTROL};
+use super::shape::{Field, all, each, flag, int, made, object, scalar, tags, text, texts, untold};
+use super::{Arg, Call, Direct, Part, call, part};
+
+const GONE: &[&str] = &["NoSuchBucket"];
+
+const BUCKETS: Call = call("GET /", "Buckets.Bucket")
+    .with(&[("max-buckets", Arg::Int(1000))])
+    .pages("continuation-token", "ContinuationToken")
+    .action("s3:ListAllMyBuckets");
+
+const ONE_BUCKET: Call = call("GET /", "Buckets.Bucket")
+    .with(&[("max-buckets", Arg::Int(1000)), ("prefix", Arg::Name(0))])
+    .pages("continuation-token", "ContinuationToken")
+    .action("s3:ListAllMyBuckets");
+
+/// Returns a part of a bucket: its path, the action that must be allowed, the words for "not set", and the attributes.
+const fn of_bucket(
+    operation: &'static str,
+    action: &'static str,
+    none: &'static [&'static str],
+    shape: &'static [Field],
+) -> Part {
+    part(call(operation, "").with(&[("Bucket", Arg::Of("Name"))]).none(none).action(action), shape)
+}
+
+const BLOCKS: &[Field] = &[
+    flag("BlockPublicAcls", "BlockPublicAcls"),
+    flag("BlockPublicPolicy", "BlockPublicPolicy"),
+    flag("IgnorePublicAcls", "IgnorePublicAcls"),
+    flag("RestrictPublicBuckets", "RestrictPublicBuckets"),
+];
 
 pub(super) const BUCKET: Direct = Direct {
-    list: &[call("GET /", "Buckets.Bucket")
-        .with(&[("max-buckets", Arg::Int(1000))])
-        .pages("continuation-token", "ContinuationToken")
-        .action("s3:ListAllMyBuckets")],
+    list: &[BUCKETS],
+    named: &[ONE_BUCKET],
     region: Some("BucketRegion"),
-    gone: &["NoSuchBucket"],
-    shape: &[text("BucketName", "Name")],
+    gone: GONE,
+    shape: &[
+        text("BucketName", "Name"),
+        untold("Arn"),
+        untold("AbacStatus"),
+        untold("AnalyticsConfigurations"),
+        untold("BucketNamePrefix"),
+        untold("BucketNamespace"),
+        untold("DomainName"),
+        untold("DualStackDomainName"),
+        untold("IntelligentTieringConfigurations"),
+        untold("InventoryConfigurations"),
+        untold("MetadataConfiguration"),
+        untold("MetadataTableConfiguration"),
+        untold("MetricsConfigurations"),
+        untold("RegionalDomainName"),
+        untold("ReplicationConfiguration"),
+        untold("WebsiteURL"),
+    ],
     parts: &[
-        part(
-            call("GET /{Bucket}?publicAccessBlock", "")
-                .with(&[("Bucket", Arg::Of("Name"))])
-                .none(&["NoSuchPublicAccessBlockConfiguration"])
-                .action("s3:GetBucketPublicAccessBlock"),
+        of_bucket(
+            "GET /{Bucket}?publicAccessBlock",
+            "s3:GetBucketPublicAccessBlock",
+            &["NoSuchPublicAccessBlockConfiguration"],
+            &[object("PublicAccessBlockConfiguration", "", BLOCKS)],
+        ),
+        of_bucket("GET /{Bucket}?tagging", "s3:GetBucketTagging", &["NoSuchTagSet"], &[tags("TagSet.Tag")]),
+        of_bucket(
+            "GET /{Bucket}?encryption",
+            "s3:GetEncryptionConfiguration",
+            &["ServerSideEncryptionConfigurationNotFoundError"],
             &[object(
-                "PublicAccessBlockConfiguration",
+                "BucketEncryption",
                 "",
+                &[each(
+                    "ServerSideEncryptionConfiguration",
+                    "Rule",
+                    &[
+                        flag("BucketKeyEnabled", "BucketKeyEnabled"),
+                        object(
+                            "ServerSideEncryptionByDefault",
+                            "ApplyServerSideEncryptionByDefault",
+                            &[text("SSEAlgorithm", "SSEAlgorithm"), text("KMSMasterKeyID", "KMSMasterKeyID")],
+                        ),
+                        object(
+                            "BlockedEncryptionTypes",
+                            "BlockedEncryptionTypes",
+                            &[texts("EncryptionType", "EncryptionType")],
+                        ),
+                    ],
+                )],
+            )],
+        ),
+        of_bucket(
+            "GET /{Bucket}?versioning",
+            "s3:GetBucketVersioning",
+            &[],
+            &[object("VersioningConfiguration", "", &[text("Status", "Status")])],
+        ),
+        of_bucket(
+            "GET /{Bucket}?logging",
+            "s3:GetBucketLogging",
+            &[],
+            &[object(
+                "LoggingConfiguration",
+                "LoggingEnabled",
                 &[
-                    flag("BlockPublicAcls", "BlockPublicAcls"),
-                    flag("BlockPublicPolicy", "BlockPublicPolicy"),
-                    flag("IgnorePublicAcls", "IgnorePublicAcls"),
-                    flag("RestrictPublicBuckets", "RestrictPublicBuckets"),
+                    text("DestinationBucketName", "TargetBucket"),
+                    text("LogFilePrefix", "TargetPrefix"),
+                    made("TargetObjectKeyFormat", "TargetObjectKeyFormat", key_format),
                 ],
             )],
         ),
-        part(
-            call("GET /{Bucket}?tagging", "")
-                .with(&[("Bucket", Arg::Of("Name"))])
-                .none(&["NoSuchTagSet"])
-                .action("s3:GetBucketTagging"),
-            &[tags("TagSet.Tag")],
+        of_bucket(
+            "GET /{Bucket}?lifecycle",
+            "s3:GetLifecycleConfiguration",
+            &["NoSuchLifecycleConfiguration"],
+            &[object(
+                "LifecycleConfiguration",
+                "",
+                &[each("Rules", "Rule", LIFECYCLE_RULE), untold("TransitionDefaultMinimumObjectSize")],
+            )],
+        ),
+        of_bucket(
+            "GET /{Bucket}?ownershipControls",
+            "s3:GetBucketOwnershipControls",
+            &["OwnershipControlsNotFoundError"],
+            &[object("OwnershipControls", "", &[each("Rules", "Rule", &[text("ObjectOwnership", "ObjectOwnership")])])],
+        ),
+        of_bucket(
+            "GET /{Bucket}?notification",
+            "s3:GetBucketNotification",
+            &[],
+            &[made("NotificationConfiguration", "", notifications)],
+        ),
+        of_bucket(
+            "GET /{Bucket}?cors",
+            "s3:GetBucketCORS",
+            &["NoSuchCORSConfiguration"],
+            &[object(
+                "CorsConfiguration",
+                "",
+                &[each(
+                    "CorsRules",
+                    "CORSRule",
+                    &[
+                        text("Id", "ID"),
+                        texts("AllowedHeaders", "AllowedHeader"),
+                        texts("AllowedMethods", "AllowedMethod"),
+                        texts("AllowedOrigins", "AllowedOrigin"),
+                        texts("ExposedHeaders", "ExposeHeader"),
+                        int("MaxAge", "MaxAgeSeconds"),
+                    ],
+                )],
+            )],
+        ),
+        of_bucket(
+            "GET /{Bucket}?website",
+            "s3:GetBucketWebsite",
+            &["NoSuchWebsiteConfiguration"],
+            &[object("WebsiteConfiguration", "", WEBSITE)],
+        ),
+        of_bucket(
+            "GET /{Bucket}?accelerate",
+            "s3:GetAccelerateConfiguration",
+            &[],
+            &[object("AccelerateConfiguration", "", &[text("AccelerationStatus", "Status")])],
+        ),
+        of_bucket(
+            "GET /{Bucket}?object-lock",
+            "s3:GetBucketObjectLockConfiguration",
+            &["ObjectLockConfigurationNotFoundError"],
+            &[
+                made("ObjectLockEnabled", "ObjectLockEnabled", |said| Some(json!(said == "Enabled"))),
+                object(
+                    "ObjectLockConfiguration",
+                    "",
+                    &[
+                        text("ObjectLockEnabled", "ObjectLockEnabled"),
+                        object(
+                            "Rule",
+                            "Rule",
+                            &[object(
+                                "DefaultRetention",
+                                "DefaultRetention",
+                                &[
+                                    text("Mode", "Mode"),
+                                    int("Days", "Days"),
+                                    int("Years", "Years"),
+                                    untold("DefaultEventHold"),
+                                ],
+                            )],
+                        ),
+                    ],
+                ),
+            ],
         ),
     ],
     ..Direct::new("AWS::S3::Bucket", &S3, &["Name"])
 };
+
+/// The policy of a bucket, for those that have one.
+pub(super) const BUCKET_POLICY: Direct = Direct {
+    list: &[BUCKETS, POLICY],
+    named: &[ONE_BUCKET, POLICY],
+    region: Some("BucketRegion"),
+    gone: GONE,
+    shape: &[text("Bucket", "^.Name"), made("PolicyDocument", "", policy)],
+    ..Direct::new("AWS::S3::BucketPolicy", &S3, &["^.Name"])
+};
+
+/// The answer is the policy itself.
+fn policy(answer: &Value) -> Option<Value> {
+    let mut policy = answer.as_object()?.clone();
+    policy.remove(PARENT);
+    Some(policy.into())
+}
+
+const POLICY: Call = call("GET /{Bucket}?policy", "")
+    .with(&[("Bucket", Arg::Of("Name"))])
+    .none(&["NoSuchBucketPolicy"])
+    .action("s3:GetBucketPolicy");
+
+/// Who else may use a bucket and its objects by the means that policies replaced. Our own kind: CloudFormation can set a
+/// canned list, but never shows what is set.
+pub(super) const BUCKET_ACL: Direct = Direct {
+    list: &[BUCKETS, ACL],
+    named: &[ONE_BUCKET, ACL],
+    region: Some("BucketRegion"),
+    gone: GONE,
+    shape: &[
+        text("Bucket", "^.Name"),
+        text("Owner", "Owner.ID"),
+        each(
+            "Grants",
+            "AccessControlList.Grant",
+            &[text("GranteeId", "Grantee.ID"), text("GranteeUri", "Grantee.URI"), text("Permission", "Permission")],
+        ),
+    ],
+    ..Direct::new("AWS::S3::BucketAcl", &S3, &["^.Name"])
+};
+
+const ACL: Call = call("GET /{Bucket}?acl", "").with(&[("Bucket", Arg::Of("Name"))]).action("s3:GetBucketAcl");
+
+/// What is blocked for all buckets of an account. Our own kind: CloudFormation has none.
+pub(super) const ACCOUNT_PUBLIC_ACCESS_BLOCK: Direct = Direct {
+    list: &[call("GET /v20180820/configuration/publicAccessBlock", "")
+        .none(&["NoSuchPublicAccessBlockConfiguration"])
+        .action("s3:GetAccountPublicAccessBlock")],
+    shape: BLOCKS,
+    ..Direct::new("AWS::S3::AccountPublicAccessBlock", &S3_CONTROL, &[])
+};
+
+const LIFECYCLE_RULE: &[Field] = &[
+    text("Id", "ID"),
+    text("Status", "Status"),
+    text("Prefix", "Prefix"),
+    text("Prefix", "Filter.Prefix"),
+    text("Prefix", "Filter.And.Prefix"),
+    made("TagFilters", "Filter", tag_filters),
+    text("ObjectSizeGreaterThan", "Filter.ObjectSizeGreaterThan"),
+    text("ObjectSizeGreaterThan", "Filter.And.ObjectSizeGreaterThan"),
+    text("ObjectSizeLessThan", "Filter.ObjectSizeLessThan"),
+    text("ObjectSizeLessThan", "Filter.And.ObjectSizeLessThan"),
+    int("ExpirationInDays", "Expiration.Days"),
+    text("ExpirationDate", "Expiration.Date"),
+    flag("ExpiredObjectDeleteMarker", "Expiration.ExpiredObjectDeleteMarker"),
+    each(
+        "Transitions",
+        "Transition",
+        &[text("StorageClass", "StorageClass"), int("TransitionInDays", "Days"), text("TransitionDate", "Date")],
+    ),
+    each(
+        "NoncurrentVersionTransitions",
+        "NoncurrentVersionTransition",
+        &[
+            text("StorageClass", "StorageClass"),
+            int("TransitionInDays", "NoncurrentDays"),
+            int("NewerNoncurrentVersions", "NewerNoncurrentVersions"),
+        ],
+    ),
+    object(
+        "NoncurrentVersionExpiration",
+        "NoncurrentVersionExpiration",
+        &[int("NoncurrentDays", "NoncurrentDays"), int("NewerNoncurrentVersions", "NewerNoncurrentVersions")],
+    ),
+    object(
+        "AbortIncompleteMultipartUpload",
+        "AbortIncompleteMultipartUpload",
+        &[int("DaysAfterInitiation", "DaysAfterInitiation")],
+    ),
+];
+
+const WEBSITE: &[Field] = &[
+    text("IndexDocument", "IndexDocument.Suffix"),
+    text("ErrorDocument", "ErrorDocument.Key"),
+    object(
+        "RedirectAllRequestsTo",
+        "RedirectAllRequestsTo",
+        &[text("HostName", "HostName"), text("Protocol", "Protocol")],
+    ),
+    each(
+        "RoutingRules",
+        "RoutingRules.RoutingRule",
+        &[
+            object(
+                "RedirectRule",
+                "Redirect",
+                &[
+                    text("HostName", "HostName"),
+                    text("HttpRedirectCode", "HttpRedirectCode"),
+                    text("Protocol", "Protocol"),
+                    text("ReplaceKeyPrefixWith", "ReplaceKeyPrefixWith"),
+                    text("ReplaceKeyWith", "ReplaceKeyWith"),
+                ],
+            ),
+            object(
+                "RoutingRuleCondition",
+                "Condition",
+                &[
+                    text("HttpErrorCodeReturnedEquals", "HttpErrorCodeReturnedEquals"),
+                    text("KeyPrefixEquals", "KeyPrefixEquals"),
+                ],
+            ),
+        ],
+    ),
+];
+
+/// The kind of key is an element without content, in both forms.
+fn key_format(said: &Value) -> Option<Value> {
+    let of = |name: &str| said.get(name);
+    if let Some(partitioned) = of("PartitionedPrefix") {
+        let source = partitioned.get("PartitionDateSource").and_then(scalar);
+        return Some(
+            json!({"PartitionedPrefix": source.map(|source| json!({"PartitionDateSource": source})).unwrap_or(json!({}))}),
+        );
+    }
+    of("SimplePrefix").map(|_| json!({"SimplePrefix": {}}))
+}
+
+fn tag_filters(filter: &Value) -> Option<Value> {
+    let found = all(filter, "Tag").into_iter().chain(all(filter, "And.Tag"));
+    let tags: Vec<Value> = found.cloned().collect();
+    (!tags.is_empty()).then(|| tags.into())
+}
+
+/// Where CloudFormation has one event, S3 has a list.
+fn notifications(said: &Value) -> Option<Value> {
+    let mut made = serde_json::Map::new();
+    for (to, from, whom, of_theirs) in [
+        ("LambdaConfigurations", "CloudFunctionConfiguration", "Function", "CloudFunction"),
+        ("QueueConfigurations", "QueueConfiguration", "Queue", "Queue"),
+        ("TopicConfigurations", "TopicConfiguration", "Topic", "Topic"),
+    ] {
+        let told = all(said, from).into_iter().flat_map(|one| {
+            all(one, "Event").into_iter().map(move |event| notification(one, (whom, of_theirs), event))
+        });
+        let told: Vec<Value> = told.collect();
+        if !told.is_empty() {
+            made.insert(to.to_owned(), told.into());
+        }
+    }
+    if said.get("EventBridgeConfiguration").is_some() {
+        made.insert("EventBridgeConfiguration".to_owned(), json!({"EventBridgeEnabled": true}));
+    }
+    (!made.is_empty()).then(|| made.into())
+}
+
+fn notification(one: &Value, (whom, of_theirs): (&str, &str), event: &Value) -> Value {
+    let mut made = json!({"Event": event, whom: one.get(of_theirs)});
+    let rule = |rule: &Value| {
+        let part = |name: &str| rule.get(name).and_then(scalar).unwrap_or_default().into_owned();
+        json!({"Name": part("Name"), "Value": part("Value")})
+    };
+    let rules: Vec<Value> = all(one, "Filter.S3Key.FilterRule").into_iter().map(rule).collect();
+    if let Some(map) = made.as_object_mut().filter(|_| !rules.is_empty()) {
+        map.insert("Filter".to_owned(), json!({"S3Key": {"Rules": rules}}));
+    }
+    made
+}

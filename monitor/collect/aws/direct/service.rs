@@ -107,7 +107,7 @@ impl Service {
             Protocol::Ec2(version) => form(root, (operation, version), flat(with, "")),
             Protocol::RestJson => by_path(root, operation, with, Media::Json)?,
             Protocol::RestXml => {
-                let (method, url, mut headers, body) = by_path(root, operation, with, Media::Xml)?;
+                let (method, url, mut headers, body) = by_path(root, operation, with, Media::XmlOrJson)?;
                 // S3 wants to be told, and the others of its kind do not mind.
                 headers.insert("x-amz-content-sha256", HeaderValue::from_static(call::DIGEST_OF_NOTHING));
                 if self.host.starts_with('{') {
@@ -122,6 +122,8 @@ impl Service {
     fn understand(&self, operation: &str, answer: &Answer) -> Result<Value, CallError> {
         match self.protocol {
             Protocol::Json(..) | Protocol::RestJson => answer.json(),
+            // The policy of a bucket is told in its own language.
+            Protocol::RestXml if answer.body.starts_with(b"{") => answer.json(),
             Protocol::RestXml => xml::read(&answer.body).map(|(_, value)| value),
             Protocol::Query(_) | Protocol::Ec2(_) => {
                 let (root, mut value) = xml::read(&answer.body)?;

@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 
+use driftwarden_core::resource::{is_unread, unread};
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
@@ -48,6 +49,8 @@ pub enum Form {
     Each(&'static [Field]),
     /// Whatever a function makes of it; nothing if the attribute is not set.
     Made(fn(&Value) -> Option<Value>),
+    /// No call that is made tells it, so that nothing is known of it.
+    Untold,
 }
 
 /// An answer that cannot be what the service says.
@@ -109,6 +112,11 @@ pub(super) const fn made(to: &'static str, from: &'static str, make: fn(&Value) 
     Field { to, from, form: Form::Made(make) }
 }
 
+/// Returns an attribute that is there and that no call tells.
+pub(super) const fn untold(to: &'static str) -> Field {
+    Field { to, from: "", form: Form::Untold }
+}
+
 /// Adds what these lines make of an answer. What is not set is left out.
 pub(super) fn shape(fields: &[Field], answer: &Value, into: &mut Map<String, Value>) -> Result<(), Unfit> {
     for field in fields {
@@ -147,13 +155,18 @@ impl Field {
                 filled(items.collect::<Result<Vec<_>, _>>()?.into())
             }
             Form::Made(make) => at(answer, self.from).and_then(make),
+            Form::Untold => Some(unread()),
         })
     }
 }
 
+/// Returns an object of these lines; one of which nothing is told is empty.
 fn made_object(fields: &[Field], value: &Value) -> Result<Value, Unfit> {
     let mut map = Map::new();
     shape(fields, value, &mut map)?;
+    if map.values().all(is_unread) {
+        map.clear();
+    }
     Ok(map.into())
 }
 

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::resource::unread;
 
 fn compared(kind: &str, desired: &Value, observed: &Value) -> Comparison {
     let (kind, schema, context, mask) =
@@ -296,6 +297,24 @@ fn what_was_only_listed_is_not_missing() {
         found.unknown.iter().map(|u| (u.path.as_str(), u.reason)).collect::<Vec<_>>(),
         [("/A", "not_read"), ("/B", "not_read")]
     );
+}
+
+#[test]
+fn what_is_marked_as_unread_is_unknown_and_only_where_marks_are_announced() {
+    let (kind, schema, context, mask) =
+        (Kind::from("AWS::S3::Bucket"), Schema::default(), Context::default(), MaskKey::new([1; 32]));
+    let strictly = Strictly::default();
+    let facts = |depth| Facts { kind: &kind, schema: &schema, context: &context, depth, mask: &mask, strictly };
+    let declared = json!({"A": {"B": 1, "C": 2}, "D": [1], "E": 3});
+    let marked = json!({"A": {"B": 1, "C": unread()}, "D": unread(), "E": 4, "F": unread()});
+    let found = compare(&declared, &marked, facts(Depth::Partial));
+    let unknown: Vec<_> = found.unknown.iter().map(|unknown| (unknown.path.as_str(), unknown.reason)).collect();
+    assert_eq!(unknown, [("/A/C", "not_read"), ("/D", "not_read")]);
+    assert_eq!(found.changes.iter().map(|change| change.path.as_str()).collect::<Vec<_>>(), ["/E"]);
+    assert_eq!(found.undeclared, Vec::<String>::new());
+    let absent = compare(&declared, &json!({"A": {"B": 1, "C": 2}, "D": [1]}), facts(Depth::Partial));
+    assert_eq!(absent.changes.len(), 1, "what has no mark is not set");
+    assert_eq!(compare(&declared, &marked, facts(Depth::Full)).changes.len(), 3);
 }
 
 #[test]

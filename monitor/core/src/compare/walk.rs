@@ -239,9 +239,9 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Returns whether the value of an attribute says that nobody read it.
+    /// Returns whether a value says that nobody read it.
     fn is_unread(&self, observed: &Value) -> bool {
-        self.facts.depth == Depth::Partial && self.path.len() == 1 && resource::is_unread(observed)
+        self.facts.depth == Depth::Partial && resource::is_unread(observed)
     }
 
     /// Returns whether two values mean the same, without noting anything.

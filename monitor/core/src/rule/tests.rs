@@ -268,3 +268,16 @@ fn the_hash_is_of_the_texts_in_any_order() {
     assert_ne!(hash(&[("a", "Pod")]), hash(&[("a", "Job")]));
     assert_ne!(hash(&[("a", "Pod")]), hash(&[]));
 }
+
+#[test]
+fn a_rule_names_the_attributes_that_it_may_look_at() {
+    let check = |expression: &str, names: Option<&[&str]>| {
+        let rule = Rule::compile(RuleSource { message: "no".to_owned(), ..source(expression) }).unwrap();
+        assert_eq!(rule.attributes(), names.map(|names| names.iter().copied().collect()), "{expression}");
+    };
+    check("has(resource.A) && resource.B.c[0] == resource.A", Some(&["A", "B"]));
+    check("labels.env == 'prod' && id.name != ''", Some(&[]));
+    check("resource.List.all(x, x.k == desired.List[0].k)", Some(&["List"]));
+    check("resource['A'] == 1", None);
+    check("size(resource) > 1 || resource.A", None);
+}

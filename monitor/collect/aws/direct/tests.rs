@@ -1,0 +1,102 @@
+//! Services that answer by script: what fails leaves its gap, marks in place of what it would have told, and no absence.
+
+use std::collections::BTreeSet;
+
+use driftwarden_core::resource::{GapReason, is_unread};
+use serde_json::{Value, json};
+
+use crate::collect::Wanted;
+use crate::collect::aws::tests::{Asked, Reply, Seen, Server, aws, collect_scope, refuse, say, scope, xml};
+
+const BUCKET: &str = "AWS::S3::Bucket";
+const VOLUME: &str = "AWS::EC2::Volume";
+
+/// Reads one kind, of which only these attributes matter; all if none is named.
+async fn read(kind: &str, attributes: &[&str], server: &Server) -> Seen {
+    let settings = json!({"kinds": {"include": [kind]}, "direct": {}});
+    let mut wanted = Wanted { full: BTreeSet::from([kind.into()]), ..Wanted::default() };
+    if !attributes.is_empty() {
+        wanted.attributes.insert(kind.into(), attributes.iter().map(|&name| name.into()).collect());
+    }
+    collect_scope(&aws(server.address, &settings), &scope(), &wanted).await
+}
+
+fn buckets(asked: &Asked) -> Reply {
+    let is = |what: &str| asked.input.get(what).is_some();
+    match &*asked.path {
+        "/" => xml("<R><Buckets><Bucket><Name>a</Name></Bucket><Bucket><Name>b</Name></Bucket></Buckets></R>"),
+        _ if is("versioning") => xml("<V><Status>Enabled</Status></V>"),
+        "/b" if is("encryption") => refuse(403, "AccessDenied"),
+        _ if is("encryption") => refuse(404, "ServerSideEncryptionConfigurationNotFoundError"),
+        _ => xml("<Nothing/>"),
+    }
+}
+
+fn attributes(seen: &Seen, name: &str) -> Value {
+    let item = seen.partial.iter().find(|item| &*item.name == name).unwrap();
+    serde_json::from_str(&item.text).unwrap()
+}
+
+#[tokio::test]
+async fn only_what_matters_is_asked_for() {
+    let server = Server::start(|asked, _| buckets(asked)).await;
+    let seen = read(BUCKET, &["VersioningConfiguration"], &server).await;
+    assert_eq!((seen.complete.len(), seen.gaps.len()), (1, 0));
+    let a = attributes(&seen, "a");
+    assert_eq!((&a["BucketName"], &a["VersioningConfiguration"]), (&json!("a"), &json!({"Status": "Enabled"})));
+    assert!(is_unread(&a["BucketEncryption"]), "{a}");
+    // One list, and of each bucket the versioning and the labels, which say whose it is.
+    assert_eq!(server.asked.lock().len(), 1 + 2 * 2);
+}
+
+#[tokio::test]
+async fn what_one_resource_does_not_show_is_marked_there_and_a_gap_of_the_kind() {
+    let server = Server::start(|asked, _| buckets(asked)).await;
+    let seen = read(BUCKET, &["VersioningConfiguration", "BucketEncryption"], &server).await;
+    assert_eq!((seen.complete, seen.gaps), (vec![], vec![(Some(BUCKET.to_owned()), GapReason::Denied)]));
+    let seen = read(BUCKET, &["VersioningConfiguration", "BucketEncryption"], &server).await;
+    assert_eq!(attributes(&seen, "a").get("BucketEncryption"), None, "the service says that there is none");
+    assert!(is_unread(&attributes(&seen, "b")["BucketEncryption"]));
+    assert_eq!(attributes(&seen, "b")["VersioningConfiguration"], json!({"Status": "Enabled"}));
+}
+
+async fn check_list(answers: fn(usize) -> Reply, told: usize, gap: Option<GapReason>) {
+    let server = Server::start(move |_, before| answers(before.len())).await;
+    let seen = read(VOLUME, &[], &server).await;
+    let expected: Vec<_> = gap.into_iter().map(|reason| (Some(VOLUME.to_owned()), reason)).collect();
+    assert_eq!((seen.partial.len(), seen.gaps), (told, expected));
+    assert_eq!(seen.complete.is_empty(), gap.is_some());
+}
+
+fn volumes(name: &str, next: &str) -> Reply {
+    let token = if next.is_empty() { String::new() } else { format!("<nextToken>{next}</nextToken>") };
+    let item = format!("<item><volumeId>{name}</volumeId></item>");
+    xml(&format!("<DescribeVolumesResponse><volumeSet>{item}</volumeSet>{token}</DescribeVolumesResponse>"))
+}
+
+#[tokio::test]
+async fn a_list_ends_where_the_service_says_so_and_nowhere_else() {
+    let paged = |page| if page == 0 { volumes("a", "2") } else { volumes("b", "") };
+    check_list(paged, 2, None).await;
+    check_list(|_| xml("<DescribeVolumesResponse><volumeSet/></DescribeVolumesResponse>"), 0, None).await;
+    let silent = |_| xml("<DescribeVolumesResponse><requestId>1</requestId></DescribeVolumesResponse>");
+    check_list(silent, 0, Some(GapReason::Malformed)).await;
+    let other = |_| xml("<DescribeVpcsResponse><volumeSet/></DescribeVpcsResponse>");
+    check_list(other, 0, Some(GapReason::Malformed)).await;
+    check_list(|_| volumes("a", "again"), 1, Some(GapReason::Partial)).await;
+    let moved = |page| if page == 0 { volumes("a", "2") } else { volumes("a", "") };
+    check_list(moved, 1, None).await;
+    let refused = |page| if page == 0 { volumes("a", "2") } else { refuse(403, "UnauthorizedOperation") };
+    check_list(refused, 1, Some(GapReason::Denied)).await;
+    let nameless = |_| {
+        xml("<DescribeVolumesResponse><volumeSet><item><size>8</size></item></volumeSet></DescribeVolumesResponse>")
+    };
+    check_list(nameless, 0, Some(GapReason::Malformed)).await;
+    let unfit = |_| {
+        xml(
+            "<DescribeVolumesResponse><volumeSet><item><volumeId>a</volumeId><size>big</size></item></volumeSet></DescribeVolumesResponse>",
+        )
+    };
+    check_list(unfit, 0, Some(GapReason::Malformed)).await;
+    check_list(|_| say(200, "{}"), 0, Some(GapReason::Malformed)).await;
+}

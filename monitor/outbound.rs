@@ -331,6 +331,7 @@ pub(crate) mod samples {
             }),
             cause: Cause::OutOfBand,
             actor: None,
+            arisen: None,
             proof: Proof::Reread,
         }
     }

@@ -28,11 +28,13 @@ use tracing::{Instrument, Span, debug_span, info_span};
 use uuid::Uuid;
 
 use crate::collect::{Collector, Read, Reading, Rehearsal, Wanted};
-use crate::store::{Epoch, Filter, Revision, ScanRecord, Store, Unit, UnitGap};
+use crate::store::{Epoch, Filter, Revision, ScanRecord, ScanSummary, Store, Unit, UnitGap};
 use crate::telemetry::emit;
-use crate::telemetry::events::{FindingMoved, GapFound, InvariantBroken, ScanFinished, StageEnded};
+use crate::telemetry::events::{ChangeDetected, FindingMoved, GapFound, InvariantBroken, ScanFinished, StageEnded};
 use crate::telemetry::metrics::METRICS;
 use crate::telemetry::present::ScopeState;
+
+mod authors;
 
 /// How findings are judged; the same for all scopes.
 #[derive(Debug, Clone)]
@@ -104,6 +106,8 @@ pub struct Report {
     pub sights: Sights,
     /// What it made of the findings.
     pub steps: Vec<Step>,
+    /// How long each change took to become an open finding, of those of which this look is the first to know it.
+    pub delays: Vec<SignedDuration>,
 }
 
 /// At most that many suspicions are re-read in one pass; the others stay pending until the next one.
@@ -117,7 +121,8 @@ pub async fn scan(pass: &Pass<'_>, memory: &mut Snapshot, store: &dyn Store, epo
         let begun = Instant::now();
         let filter = Filter { scope: Some(pass.scope.clone()), ..Filter::default() };
         let known = store.findings(&filter).await.context("failed to load the known findings")?;
-        let report = observe(pass, memory, known, Confirm::WhatWouldOpen).await;
+        let earlier = earlier(pass, store).await?;
+        let report = observe(pass, memory, (known, earlier), Confirm::WhatWouldOpen).await;
         save(pass, &report, store, epoch).instrument(info_span!("save")).await?;
         tell_telemetry(pass, &report, store).await?;
         stage_ended(pass, "scan", begun);
@@ -130,7 +135,7 @@ pub async fn scan(pass: &Pass<'_>, memory: &mut Snapshot, store: &dyn Store, epo
 /// Looks once at a scope of which nothing is known, and confirms everything that is seen. Saves nothing.
 pub async fn look_once(pass: &Pass<'_>) -> Report {
     let mut memory = Snapshot::default();
-    observe(pass, &mut memory, Vec::new(), Confirm::Everything).instrument(pass.span()).await
+    observe(pass, &mut memory, (Vec::new(), None), Confirm::Everything).instrument(pass.span()).await
 }
 
 /// Which suspicions are re-read.
@@ -143,7 +148,12 @@ enum Confirm {
 }
 
 /// Looks at one scope and judges what is seen. Saves nothing and tells nobody.
-async fn observe(pass: &Pass<'_>, memory: &mut Snapshot, known: Vec<Finding>, confirm: Confirm) -> Report {
+async fn observe(
+    pass: &Pass<'_>,
+    memory: &mut Snapshot,
+    (known, earlier): (Vec<Finding>, Option<ScanSummary>),
+    confirm: Confirm,
+) -> Report {
     let started_at = (pass.clock)();
     let mut known: BTreeMap<Fingerprint, Finding> = known.into_iter().map(|f| (f.fingerprint, f)).collect();
     let mut sights = look(pass, memory, &kinds(&known)).await;
@@ -153,11 +163,28 @@ async fn observe(pass: &Pass<'_>, memory: &mut Snapshot, known: Vec<Finding>, co
     let seen = confirm_all(pass, &known, seen, confirm).instrument(info_span!("confirm")).await;
     let (seen, acquittals): (Vec<_>, Vec<_>) = seen.into_iter().unzip();
     acquittals.iter().flatten().for_each(|acquittal| memory.acquit(acquittal));
-    let seen = seen.into_iter().flatten().collect();
+    let mut seen: Vec<_> = seen.into_iter().flatten().collect();
     stage_ended(pass, "confirm", begun);
     let now = (pass.clock)();
-    let steps = advance_all(pass, &mut known, &sights, seen, now);
-    Report { id: Uuid::now_v7().to_string(), started_at, finished_at: now, sights, steps }
+    authors::date(&mut seen, |kind| read_before(pass, earlier.as_ref(), kind), now);
+    authors::name(pass, &known, &mut seen).instrument(info_span!("authors")).await;
+    let (steps, delays) = advance_all(pass, &mut known, &sights, seen, now);
+    Report { id: Uuid::now_v7().to_string(), started_at, finished_at: now, sights, steps, delays }
+}
+
+/// Returns the scan of this scope before this one.
+async fn earlier(pass: &Pass<'_>, store: &dyn Store) -> anyhow::Result<Option<ScanSummary>> {
+    let scopes = store.scopes().await.context("failed to load the scan before this one")?;
+    Ok(scopes.into_iter().map(|scope| scope.last).find(|last| last.scope == *pass.scope))
+}
+
+/// Returns when the scan before this one began, if it read a kind to the end and compared it with the same revisions:
+/// what it did not see has come since.
+fn read_before(pass: &Pass<'_>, earlier: Option<&ScanSummary>, kind: &Kind) -> Option<Timestamp> {
+    let earlier = earlier.filter(|earlier| earlier.revisions == pass.revisions)?;
+    let is_whole = earlier.units.iter().all(|unit| unit.kind.is_some() || unit.gap.is_none());
+    let is_read = |unit: &Unit| unit.kind.as_ref() == Some(kind) && unit.gap.is_none();
+    (is_whole && earlier.units.iter().any(is_read)).then_some(earlier.started_at)
 }
 
 /// Returns the kinds of what is not over: to say so, somebody must look at them again.
@@ -234,6 +261,7 @@ fn inherit(mut evidence: Evidence, known: &BTreeMap<Fingerprint, Finding>) -> Ev
         evidence.cause = before.evidence.cause;
     }
     evidence.actor = evidence.actor.or_else(|| before.evidence.actor.clone());
+    evidence.arisen = before.evidence.arisen;
     evidence.proof = before.evidence.proof.clone();
     if let (Some(origin), Some(before)) = (&mut evidence.origin, &before.evidence.origin) {
         origin.touched = origin.touched.take().or_else(|| before.touched.clone());
@@ -295,6 +323,7 @@ async fn confirm_one(pass: &Pass<'_>, suspicion: &Evidence, now: Timestamp) -> a
     let mut looked = look_again(pass.lens(), pass.collector, suspicion).await?;
     if let Some(evidence) = &mut looked.evidence {
         evidence.actor = evidence.actor.take().or_else(|| suspicion.actor.clone());
+        evidence.arisen = suspicion.arisen;
         explain(pass, evidence, (suspicion.cause, looked.text.as_deref()), now).await?;
     }
     Ok(looked)
@@ -397,10 +426,12 @@ fn advance_all(
     sights: &Sights,
     seen: Vec<(Evidence, Confirmation)>,
     now: Timestamp,
-) -> Vec<Step> {
-    let mut steps = Vec::new();
+) -> (Vec<Step>, Vec<SignedDuration>) {
+    let (mut steps, mut delays) = (Vec::new(), Vec::new());
     let mut advance = |known: Option<Finding>, sighting, confirmation| {
+        let is_told = known.as_ref().and_then(finding::detection_delay).is_some();
         let step = finding::advance(known, sighting, confirmation, pass.policy.hold, (pass.scope, now));
+        delays.extend(step.as_ref().filter(|_| !is_told).and_then(|step| finding::detection_delay(&step.finding)));
         // What was over stays as it was saved: writing it again at each look would keep it for ever.
         let step = step.filter(|step| step.transition.is_some() || step.finding.phase != Phase::Resolved);
         steps.extend(step.map(|step| prioritized(step, &pass.policy.weights, now)));
@@ -417,7 +448,7 @@ fn advance_all(
         };
         advance(Some(finding), sighting, Confirmation::Unconfirmed);
     }
-    steps
+    (steps, delays)
 }
 
 fn prioritized(mut step: Step, weights: &Weights, now: Timestamp) -> Step {
@@ -474,8 +505,11 @@ async fn tell_telemetry(pass: &Pass<'_>, report: &Report, store: &dyn Store) -> 
     };
     for step in &report.steps {
         if let Some(transition) = step.transition {
-            emit(&FindingMoved { finding: &step.finding, transition, now: report.finished_at });
+            emit(&FindingMoved { finding: &step.finding, transition });
         }
+    }
+    for delay in &report.delays {
+        emit(&ChangeDetected { cloud: &pass.scope.cloud, delay: *delay });
     }
     // What is left out is not looked at: what was last seen of it says nothing of now.
     let is_left_out = |id: &ResourceId| pass.collector.leaves_out(&id.kind, &id.name).is_some();

@@ -54,7 +54,7 @@ pub struct FindingView {
     pub phase: &'static str,
     /// `out_of_band`, `unapplied_commit`, `rolling_out`, `contested` or `unknown`.
     pub cause: &'static str,
-    /// Who changed it, when that is known.
+    /// Who changed it, where a log was asked; `unknown` where it names nobody.
     pub actor: Option<ActorView>,
     /// How sure it is: `listed`, `reread`, or `rehearsed` where the provider itself said what would change.
     pub proof: &'static str,
@@ -96,14 +96,18 @@ pub struct ResourceView {
 /// Who changed something.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct ActorView {
-    /// Person, role or automation.
+    /// Person, role or automation; `unknown` where the log names nobody.
     pub name: String,
+    /// `person`, `automation`, `service`, `unclear` or `unknown`.
+    pub kind: &'static str,
     /// When, RFC 3339.
     pub at: Option<String>,
     /// Which log said so.
     pub source: String,
+    /// What that log calls the deed, and the id of its record.
+    pub event: Option<String>,
     /// `high`, `medium` or `low`.
-    pub confidence: String,
+    pub confidence: &'static str,
 }
 
 /// One difference.
@@ -200,9 +204,11 @@ fn resource(id: &ResourceId, labels: &Labels) -> ResourceView {
 fn actor(actor: &Actor) -> ActorView {
     ActorView {
         name: actor.name.clone(),
+        kind: actor.kind.as_str(),
         at: actor.at.as_ref().map(Timestamp::to_string),
         source: actor.source.clone(),
-        confidence: actor.confidence.clone(),
+        event: actor.event.clone(),
+        confidence: actor.confidence.as_str(),
     }
 }
 

@@ -18,6 +18,7 @@ mod accepted;
 mod accounts;
 mod alerts;
 mod api_server;
+mod authors;
 mod broken_answers;
 mod clouds;
 mod conformance;

@@ -111,6 +111,7 @@ fn finding(n: usize) -> Finding {
             origin: None,
             cause: Cause::OutOfBand,
             actor: None,
+            arisen: None,
             proof: Proof::Reread,
         },
         priority: 2,

@@ -180,6 +180,17 @@ fn row(finding: &Value) -> Option<Row> {
     })
 }
 
+/// Says who did it, where a log was asked.
+fn who(finding: &Value) -> Option<String> {
+    let actor = finding.get("actor").filter(|actor| !actor.is_null())?;
+    let [name, kind, source, confidence] = ["/name", "/kind", "/source", "/confidence"].map(|key| text(actor, key));
+    if kind == "unknown" {
+        return Some(format!("unknown: {source} names nobody"));
+    }
+    let (at, event) = (text(actor, "/at"), text(actor, "/event"));
+    Some(format!("{name} ({kind}), at {at} by {event} of {source}, {confidence} confidence"))
+}
+
 /// Returns a finding as lines of `key: value`, and its changes one a line.
 fn shown(finding: &Value) -> String {
     let keys = [
@@ -201,6 +212,7 @@ fn shown(finding: &Value) -> String {
         .map(|(key, value)| format!("{:12} {value}", format!("{key}:")))
         .collect();
     lines.push(format!("{:12} {}", "resource:", text(finding, "/resource/id")));
+    lines.extend(who(finding).map(|who| format!("{:12} {who}", "actor:")));
     if let Some(desired) = finding.get("desired").filter(|desired| !desired.is_null()) {
         let place = format!("{}:{} at {}", text(desired, "/file"), desired["line"], text(desired, "/revision"));
         lines.push(format!("{:12} {place}", "declared:"));

@@ -95,6 +95,9 @@ pub(super) fn details(finding: &Finding) -> String {
         lines.push(format!("  {op:8} {path}: {} -> {}", change.desired, change.observed));
         lines.push(format!("  {:8} {}", "", placed(&change.reason, place.as_deref())));
     }
+    if let Some(actor) = &evidence.actor {
+        lines.push(format!("  who: {actor}"));
+    }
     if let Some(origin) = &evidence.origin {
         lines.push(format!("  declared in {}:{} at {}", origin.file, origin.line, short(&origin.revision)));
         if let Some(touched) = &origin.touched {

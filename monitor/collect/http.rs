@@ -53,6 +53,8 @@ pub struct Limits {
     pub first_pause: Duration,
     /// Longest pause, whatever the cloud asks for.
     pub longest_pause: Duration,
+    /// Services that bear fewer requests in a second than is configured, with how many.
+    pub slow_services: &'static [(&'static str, f64)],
 }
 
 impl Default for Limits {
@@ -67,6 +69,7 @@ impl Default for Limits {
             attempts_unanswered: 3,
             first_pause: Duration::from_millis(400),
             longest_pause: Duration::from_secs(30),
+            slow_services: &[],
         }
     }
 }
@@ -265,8 +268,10 @@ impl Client {
 
     /// Returns the budget of requests to that target.
     pub fn budget(&self, target: &Target) -> Arc<Budget> {
+        let slow = self.limits.slow_services.iter().find(|(service, _)| *service == target.service);
+        let per_second = slow.map_or(self.per_second, |(_, most)| self.per_second.min(*most));
         let mut budgets = self.budgets.lock();
-        let new = || Arc::new(Budget::new(self.per_second, self.per_day));
+        let new = || Arc::new(Budget::new(per_second, self.per_day));
         Arc::clone(budgets.entry(target.clone()).or_insert_with(new))
     }
 

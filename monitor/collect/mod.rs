@@ -8,6 +8,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use driftwarden_core::finding::{Actor, Arisen, DriftKind};
 use driftwarden_core::resource::{Depth, Gap, GapReason, Kind, Provider, ResourceId, Scope};
 use driftwarden_core::schema::Schema;
 use jiff::SignedDuration;
@@ -143,6 +144,19 @@ pub enum Rehearsal {
     },
 }
 
+/// A difference of which it is asked who made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deed {
+    /// What differs.
+    pub resource: ResourceId,
+    /// In which way.
+    pub drift: DriftKind,
+    /// The attributes that differ: RFC 6901 pointers.
+    pub paths: Vec<String>,
+    /// When it came to be.
+    pub arisen: Arisen,
+}
+
 /// Where and how long what a provider states of a kind holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Validity {
@@ -237,6 +251,12 @@ pub trait Collector: Send + Sync {
     /// Nothing where the provider has no such thing. What is declared goes to that provider and to nobody else.
     async fn rehearse(&self, _id: &ResourceId, _declared: &Value) -> Option<Rehearsal> {
         None
+    }
+
+    /// Asks the provider's log who did these deeds, and returns an actor for each, in their order; none at all where there
+    /// is no such log. Logs are late and may be closed to us: whom it does not name is unknown, and why is said in our own.
+    async fn authors(&self, _scope: &Scope, _deeds: &[Deed]) -> Vec<Actor> {
+        Vec::new()
     }
 
     /// Returns where and how long what the provider states of a kind holds, or nothing if it states nothing of it.

@@ -229,7 +229,7 @@ fn annotations(finding: &Finding) -> BTreeMap<&'static str, String> {
         }
     }
     if let Some(actor) = &evidence.actor {
-        annotations.insert("actor", format!("{} ({} confidence, by {})", actor.name, actor.confidence, actor.source));
+        annotations.insert("actor", actor.to_string());
     }
     annotations
 }

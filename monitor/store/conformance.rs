@@ -5,7 +5,8 @@ use std::sync::Arc;
 use driftwarden_core::compare::{Change, ChangeOp};
 use driftwarden_core::decide::{Action, Notice, Status};
 use driftwarden_core::finding::{
-    Actor, Cause, DriftKind, Evidence, Finding, Fingerprint, Phase, Proof, Severity, Step, Subject, Transition,
+    Actor, ActorKind, Arisen, Cause, Confidence, DriftKind, Evidence, Finding, Fingerprint, Phase, Proof, Severity,
+    Step, Subject, Transition,
 };
 use driftwarden_core::resource::{GapReason, Kind, Origin, Provider, Scope, Touched};
 use driftwarden_core::schema::{Compiled, Schema};
@@ -77,6 +78,7 @@ fn finding(name: &str, generation: u32, phase: Phase) -> Finding {
             origin: None,
             cause: Cause::OutOfBand,
             actor: None,
+            arisen: None,
             proof: Proof::RereadOnly("the API server answered 403".to_owned()),
         },
         priority: 2,
@@ -116,11 +118,14 @@ fn rich_finding() -> Finding {
     finding.evidence.origin = Some(origin);
     let actor = Actor {
         name: "root".to_owned(),
+        kind: ActorKind::Person,
         at: Some(at(5)),
         source: "cloudtrail".to_owned(),
-        confidence: "high".to_owned(),
+        event: Some("PutBucketPolicy (1)".to_owned()),
+        confidence: Confidence::High,
     };
     finding.evidence.actor = Some(actor);
+    finding.evidence.arisen = Some(Arisen { after: Some(at(1)), before: at(6) });
     finding.resolved_at = Some(at(90));
     finding
 }

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use driftwarden_core::compare::{Change, ChangeOp};
 use driftwarden_core::decide::{Action, Notice, Status};
 use driftwarden_core::finding::{
-    Actor, Cause, DriftKind, Evidence, Finding, Fingerprint, Phase, Proof, Severity, Subject,
+    Actor, ActorKind, Arisen, Cause, Confidence, DriftKind, Evidence, Finding, Fingerprint, Phase, Proof, Severity,
+    Subject,
 };
 use driftwarden_core::resource::{GapReason, Kind, Origin, Scope, Touched};
 use driftwarden_core::schema::{Compiled, Schema};
@@ -271,6 +272,8 @@ pub(super) struct EvidenceForm {
     origin: Option<OriginForm>,
     cause: String,
     actor: Option<ActorForm>,
+    #[serde(default)]
+    arisen: Option<ArisenForm>,
     /// Not there in rows that are older than proofs.
     #[serde(default = "listed")]
     proof: String,
@@ -287,7 +290,7 @@ impl Form for Evidence {
     const WHAT: &'static str = "evidence";
 
     fn written(&self) -> EvidenceForm {
-        let Self { resource, subject, labels, severity, message, changes, origin, cause, actor, proof } = self;
+        let Self { resource, subject, labels, severity, message, changes, origin, cause, actor, arisen, proof } = self;
         EvidenceForm {
             resource: resource.to_string(),
             subject: subject.written(),
@@ -298,6 +301,7 @@ impl Form for Evidence {
             origin: origin.as_ref().map(Form::written),
             cause: cause.as_str().to_owned(),
             actor: actor.as_ref().map(Form::written),
+            arisen: arisen.map(|Arisen { after, before }| ArisenForm { after, before }),
             proof: proof.as_str().to_owned(),
             proof_note: proof.note().to_owned(),
         }
@@ -314,6 +318,7 @@ impl Form for Evidence {
             origin,
             cause,
             actor,
+            arisen,
             proof,
             proof_note,
         } = written;
@@ -327,6 +332,7 @@ impl Form for Evidence {
             origin: origin.map(Origin::read).transpose()?,
             cause: word(Cause::parse(&cause), &cause)?,
             actor: actor.map(Actor::read).transpose()?,
+            arisen: arisen.map(|ArisenForm { after, before }| Arisen { after, before }),
             proof: word(Proof::parse(&proof, &proof_note), &proof)?,
         })
     }
@@ -424,9 +430,24 @@ impl Form for Origin {
 #[derive(Serialize, Deserialize)]
 pub(super) struct ActorForm {
     name: String,
+    /// Not there in rows that are older than sorts of actors.
+    #[serde(default = "unclear")]
+    kind: String,
     at: Option<Timestamp>,
     source: String,
+    #[serde(default)]
+    event: Option<String>,
     confidence: String,
+}
+
+fn unclear() -> String {
+    ActorKind::Unclear.as_str().to_owned()
+}
+
+#[derive(Serialize, Deserialize)]
+struct ArisenForm {
+    after: Option<Timestamp>,
+    before: Timestamp,
 }
 
 impl Form for Actor {
@@ -434,13 +455,16 @@ impl Form for Actor {
     const WHAT: &'static str = "actor";
 
     fn written(&self) -> ActorForm {
-        let Self { name, at, source, confidence } = self.clone();
-        ActorForm { name, at, source, confidence }
+        let Self { name, kind, at, source, event, confidence } = self.clone();
+        let (kind, confidence) = (kind.as_str().to_owned(), confidence.as_str().to_owned());
+        ActorForm { name, kind, at, source, event, confidence }
     }
 
     fn read(written: ActorForm) -> Result<Self, String> {
-        let ActorForm { name, at, source, confidence } = written;
-        Ok(Self { name, at, source, confidence })
+        let ActorForm { name, kind, at, source, event, confidence } = written;
+        let kind = word(ActorKind::parse(&kind), &kind)?;
+        let confidence = word(Confidence::parse(&confidence), &confidence)?;
+        Ok(Self { name, kind, at, source, event, confidence })
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt::Display;
 
 use driftwarden_core::finding::{Finding, Transition};
 use driftwarden_core::resource::{Gap, Kind, Scope};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::metrics::METRICS;
 use super::{Event, chain};
@@ -257,16 +257,11 @@ pub struct FindingMoved<'a> {
     pub finding: &'a Finding,
     /// What happened to it.
     pub transition: Transition,
-    /// When.
-    pub now: Timestamp,
 }
 
 impl Event for FindingMoved<'_> {
     fn record(&self) {
-        let Finding { fingerprint, generation, evidence, scope, priority, .. } = self.finding;
-        if let (Transition::Opened, Some(at)) = (self.transition, evidence.actor.as_ref().and_then(|actor| actor.at)) {
-            METRICS.detection_delay(&scope.cloud, self.now.duration_since(at).as_secs_f64().max(0.0));
-        }
+        let Finding { fingerprint, generation, evidence, priority, .. } = self.finding;
         let (resource, cause, message) = (&evidence.resource, evidence.cause.as_str(), &evidence.message);
         let transition = self.transition.as_str();
         match self.transition {
@@ -277,6 +272,23 @@ impl Event for FindingMoved<'_> {
                 tracing::info!(%fingerprint, generation, priority, %resource, cause, transition, "{message}");
             }
         }
+    }
+}
+
+/// A change of which the cloud's log says when it was made is an open finding.
+#[derive(Debug)]
+pub struct ChangeDetected<'a> {
+    /// In which cloud.
+    pub cloud: &'a str,
+    /// From the change to the opening.
+    pub delay: SignedDuration,
+}
+
+impl Event for ChangeDetected<'_> {
+    fn record(&self) {
+        let seconds = self.delay.as_secs_f64();
+        METRICS.detection_delay(self.cloud, seconds);
+        tracing::debug!(cloud = self.cloud, seconds, "a change was detected");
     }
 }
 

@@ -164,6 +164,19 @@ pub fn aws_stating(state: impl Fn(&str) -> Option<Value> + Send + Sync + 'static
     })
 }
 
+/// Starts the same AWS, whose CloudTrail tells these events, whatever it is asked; a test may add some at any time.
+pub fn aws_recording(events: &Arc<Mutex<Vec<Value>>>) -> Server {
+    let (events, pages) = (Arc::clone(events), untouched());
+    Server::start(move |request| {
+        let is_look_up = request.header("x-amz-target").is_some_and(|target| target.ends_with(".LookupEvents"));
+        if is_look_up {
+            aws_json(200, &json!({"Events": *events.lock().unwrap()}))
+        } else {
+            aws_answer(request, &pages)
+        }
+    })
+}
+
 fn described(schema: &Value) -> String {
     let schema = schema.to_string().replace('&', "&amp;").replace('<', "&lt;").replace('"', "&quot;");
     format!(

@@ -19,7 +19,7 @@ use crate::collect::http::{Answer, CallError, Client, Code, Media, Protocol, Req
 /// Version of the API of each service that speaks Query.
 const VERSIONS: &[(&str, &str)] = &[("sts", "2011-06-15"), ("cloudformation", "2010-05-15"), ("ec2", "2016-11-15")];
 /// Services that speak the newer of the two versions of AWS JSON.
-const JSON_1_1: &[&str] = &["kms", "organizations"];
+const JSON_1_1: &[&str] = &["cloudtrail", "kms", "organizations"];
 
 /// SHA-256 of a request without a body; S3 wants to be told.
 pub(super) const DIGEST_OF_NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";

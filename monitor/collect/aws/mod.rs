@@ -1,7 +1,7 @@
-//! AWS: every kind of every account and region, by Cloud Control; stacks by CloudFormation.
+//! AWS: every kind of every account and region, by Cloud Control; stacks by CloudFormation; by CloudTrail, who did it.
 //!
 //! Accounts and regions are listed, or found out from the organization and from each account; they are entered by assuming
-//! roles. Who changed something is not asked here, and nothing is ever changed.
+//! roles. Nothing is ever changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,6 +13,7 @@ use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::tls::Provider as Tls;
 use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
+use driftwarden_core::finding::Actor;
 use driftwarden_core::region;
 use driftwarden_core::resource::{Depth, GapReason, Kind, NOT_APPLICABLE, Provider, ResourceId, Scope};
 use futures_util::{StreamExt, stream};
@@ -34,7 +35,7 @@ pub use self::keys::Keys;
 use self::sign::{Clock, Signer, Source};
 use super::http::{CallError, Client, Limits};
 use super::selection::{Selected, Selection};
-use super::{CloudConfig, CollectError, Collector, Described, Grants, Reading, Sink, Stack, Validity, Wanted};
+use super::{CloudConfig, CollectError, Collector, Deed, Described, Grants, Reading, Sink, Stack, Validity, Wanted};
 
 mod accounts;
 mod aliases;
@@ -51,6 +52,7 @@ mod sign;
 mod stack;
 #[cfg(test)]
 mod tests;
+mod trail;
 
 /// Kinds read at the same time; how fast they are read is the budget's business.
 const KINDS_AT_ONCE: usize = 8;
@@ -196,7 +198,8 @@ impl Aws {
     pub fn new(config: Config) -> Result<Self, CollectError> {
         Self::with_client(config, |config| {
             let rate = rate(config);
-            Client::new(&config.name, Limits { body: ANSWER_CAP, ..Limits::default() }, rate)
+            let limits = Limits { body: ANSWER_CAP, slow_services: trail::SLOW, ..Limits::default() };
+            Client::new(&config.name, limits, rate)
         })
     }
 
@@ -553,6 +556,18 @@ impl Collector for Aws {
             None => CloudControl { caller, max_pages }.read(&id.kind, &id.name).await,
         };
         read.map_err(|error| unread(format!("`{id}`"), error))
+    }
+
+    async fn authors(&self, scope: &Scope, deeds: &[Deed]) -> Vec<Actor> {
+        let own = &self.config.session_name;
+        let (actors, error) = match self.caller(&scope.account, &scope.region).await {
+            Ok(caller) => trail::authors(&caller, deeds, own).await,
+            Err(error) => (trail::nobody(deeds), Some(told(&error))),
+        };
+        if let Some(error) = error {
+            tracing::warn!(%scope, error, "failed to ask CloudTrail who made changes");
+        }
+        actors
     }
 
     /// A kind of AWS's own is the same for everybody; those of others are registered in each account and region.

@@ -24,6 +24,7 @@ const ALWAYS: &[&str] = &[
     "cloudformation:ListResources",
     "cloudformation:ListStackResources",
     "cloudformation:ListTypes",
+    "cloudtrail:LookupEvents",
     "kms:ListAliases",
     "sts:GetCallerIdentity",
 ];

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
+use driftwarden_core::finding::{Arisen, DriftKind};
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -237,6 +238,7 @@ fn limits() -> Limits {
         attempts_unanswered: 2,
         first_pause: Duration::from_millis(1),
         longest_pause: Duration::from_millis(20),
+        slow_services: &[],
     }
 }
 
@@ -1006,4 +1008,70 @@ fn a_wrong_configuration_is_refused() {
         let error = Aws::new(config(&settings)).unwrap_err().to_string();
         assert!(error.contains(why), "{error}");
     }
+}
+
+/// Returns that many buckets that differ, of which nobody knows since when.
+fn deeds(number: usize) -> Vec<Deed> {
+    let arisen = Arisen { after: None, before: NOW.parse().unwrap() };
+    let bucket = |at| scope().id(&"AWS::S3::Bucket".into(), &format!("bucket-{at}"));
+    let deed = |resource| Deed { resource, drift: DriftKind::Missing, paths: Vec::new(), arisen };
+    (0..number).map(bucket).map(deed).collect()
+}
+
+/// Returns the event of ann deleting a bucket.
+fn deleted(name: &str) -> Value {
+    let record = json!({"eventID": name, "eventTime": NOW, "eventName": "DeleteBucket", "eventSource": "s3.amazonaws.com",
+        "readOnly": false, "userIdentity": {"type": "IAMUser", "userName": "ann"},
+        "requestParameters": {"bucketName": name, "secret": CANARY}});
+    json!({"EventId": name, "Resources": [], "CloudTrailEvent": record.to_string()})
+}
+
+/// Asks who deleted so many buckets, where the log tells by name what `named` answers and by time what `timed` does.
+/// Checks who is named and by what was looked up: `n`ame or `t`ime.
+async fn check_authors(number: usize, log: [fn(&Asked) -> Reply; 2], names: &str, lookups: &str) {
+    let [named, timed] = log;
+    let is_by_name = |asked: &Asked| asked.input["LookupAttributes"][0]["AttributeKey"] == "ResourceName";
+    let server = Server::start(move |asked, _| if is_by_name(asked) { named(asked) } else { timed(asked) }).await;
+    let actors = aws(server.address, &json!({})).authors(&scope(), &deeds(number)).await;
+    assert!(!format!("{actors:?}").contains(CANARY), "{actors:?}");
+    assert_eq!(actors.iter().map(|actor| &*actor.name).collect::<Vec<_>>().join(" "), names);
+    let asked = server.asked.lock().clone();
+    assert!(
+        asked.iter().all(|asked| asked.operation == "LookupEvents" && asked.input["EndTime"].is_i64()),
+        "{asked:?}"
+    );
+    assert_eq!(asked.iter().map(|asked| if is_by_name(asked) { 'n' } else { 't' }).collect::<String>(), lookups);
+}
+
+fn events(events: &[Value], next: Option<&str>) -> Reply {
+    say(200, json!({"Events": events, "NextToken": next}).to_string())
+}
+
+#[tokio::test]
+async fn few_deeds_are_looked_up_by_name_and_many_by_their_time() {
+    let nobody: fn(&Asked) -> Reply = |_| events(&[], None);
+    let by_name: fn(&Asked) -> Reply =
+        |asked| events(&[deleted(asked.input["LookupAttributes"][0]["AttributeValue"].as_str().unwrap())], None);
+    check_authors(2, [by_name, nobody], "ann ann", "nn").await;
+    let first: fn(&Asked) -> Reply = |_| events(&[deleted("bucket-0")], None);
+    let second: fn(&Asked) -> Reply = |_| events(&[json!({"CloudTrailEvent": "{"}), deleted("bucket-1")], None);
+    check_authors(2, [first, second], "ann ann", "nnt").await;
+    check_authors(2, [first, nobody], "ann unknown", "nnt").await;
+    let paged: fn(&Asked) -> Reply = |asked| match page_of(asked) {
+        page @ 0..4 => events(&[deleted(&format!("bucket-{page}"))], Some(&(page + 1).to_string())),
+        _ => events(&[], None),
+    };
+    check_authors(4, [nobody, paged], "ann ann ann ann", "tttt").await;
+    check_authors(5, [nobody, paged], "ann ann ann ann unknown", "ttttt").await;
+}
+
+#[tokio::test]
+async fn a_log_that_cannot_be_read_names_nobody_and_is_not_asked_on_and_on() {
+    let refused: fn(&Asked) -> Reply = |_| refuse(400, "AccessDeniedException");
+    check_authors(2, [refused, refused], "unknown unknown", "n").await;
+    check_authors(9, [refused, refused], &["unknown"; 9].join(" "), "t").await;
+    let endless: fn(&Asked) -> Reply = |asked| events(&[deleted("bucket-3")], Some(&(page_of(asked) + 1).to_string()));
+    check_authors(4, [endless, endless], "unknown unknown unknown ann", &"t".repeat(20)).await;
+    let circular: fn(&Asked) -> Reply = |_| events(&[], Some("1"));
+    check_authors(4, [circular, circular], "unknown unknown unknown unknown", "tt").await;
 }

@@ -104,3 +104,14 @@ async fn a_part_of_a_body_is_no_body() {
     let stalled = read_capped(silent, 4, Duration::from_millis(5)).await.unwrap_err();
     assert_eq!(stalled.reason, GapReason::Timeout);
 }
+
+#[test]
+fn a_service_that_bears_less_gets_less() {
+    let limits = Limits { slow_services: &[("slow", 2.0)], ..Limits::default() };
+    let rate = |service, per_second| {
+        let target = Target { account: "1".into(), region: "r".into(), service };
+        client("prod", limits, (per_second, u64::MAX)).budget(&target).rate()
+    };
+    let rates = [rate("slow", 10.0), rate("slow", 0.5), rate("other", 10.0)];
+    assert_eq!(rates.map(|rate| format!("{rate}")), ["2", "0.5", "10"]);
+}

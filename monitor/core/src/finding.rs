@@ -211,17 +211,144 @@ impl Cause {
     }
 }
 
+/// What sort of somebody changed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ActorKind {
+    /// Somebody who typed or clicked.
+    Person,
+    /// A program that works for people: infrastructure as code, a pipeline.
+    Automation,
+    /// The cloud itself.
+    Service,
+    /// Somebody who has a name, and nothing tells a person from a program.
+    Unclear,
+    /// Nobody that the log knows.
+    Unknown,
+}
+
+impl ActorKind {
+    /// Every sort.
+    pub const ALL: [Self; 5] = [Self::Person, Self::Automation, Self::Service, Self::Unclear, Self::Unknown];
+
+    /// Returns the word used in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Person => "person",
+            Self::Automation => "automation",
+            Self::Service => "service",
+            Self::Unclear => "unclear",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    /// Returns the sort of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+/// How sure it is that somebody did it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Confidence {
+    /// A hint.
+    Low,
+    /// More likely than not.
+    Medium,
+    /// As sure as a log can be.
+    High,
+}
+
+impl Confidence {
+    /// Every confidence, least first.
+    pub const ALL: [Self; 3] = [Self::Low, Self::Medium, Self::High];
+
+    /// Returns the word used in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Medium => "medium",
+            Self::High => "high",
+        }
+    }
+
+    /// Returns the confidence of that word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|confidence| confidence.as_str() == word)
+    }
+
+    /// Returns the confidence one step below.
+    #[must_use]
+    pub const fn lowered(self) -> Self {
+        match self {
+            Self::Low | Self::Medium => Self::Low,
+            Self::High => Self::Medium,
+        }
+    }
+}
+
 /// Who changed it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Actor {
     /// Person, role or automation.
     pub name: String,
+    /// What sort of somebody.
+    pub kind: ActorKind,
     /// When, by the source's clock.
     pub at: Option<Timestamp>,
     /// Which log said so.
     pub source: String,
-    /// `high`, `medium` or `low`.
-    pub confidence: String,
+    /// What that log calls the deed, and the id of its record.
+    pub event: Option<String>,
+    /// How sure it is.
+    pub confidence: Confidence,
+}
+
+impl Actor {
+    /// Returns what is said when that log was asked and names nobody.
+    pub fn unknown(source: &str) -> Self {
+        Self {
+            name: ActorKind::Unknown.as_str().to_owned(),
+            kind: ActorKind::Unknown,
+            at: None,
+            source: source.to_owned(),
+            event: None,
+            confidence: Confidence::Low,
+        }
+    }
+
+    /// Returns whether somebody is named.
+    pub fn is_known(&self) -> bool {
+        self.kind != ActorKind::Unknown
+    }
+}
+
+impl fmt::Display for Actor {
+    /// Says it as people read it: `ann, a person, by PutBucketTagging (1f2e) of cloudtrail, high confidence`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, kind, source, confidence, .. } = self;
+        let sort = match kind {
+            ActorKind::Unknown => return write!(f, "unknown: {source} names nobody"),
+            ActorKind::Person => ", a person",
+            ActorKind::Automation => ", automation",
+            ActorKind::Service => ", a service",
+            ActorKind::Unclear => "",
+        };
+        write!(f, "{name}{sort}")?;
+        if let Some(at) = self.at {
+            write!(f, " at {at}")?;
+        }
+        let event = self.event.as_ref().map(|event| format!("{event} of ")).unwrap_or_default();
+        write!(f, " by {event}{source}, {} confidence", confidence.as_str())
+    }
+}
+
+/// When a difference came to be, as far as looks tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Arisen {
+    /// A look that began then did not see it; nothing where nobody looked before.
+    pub after: Option<Timestamp>,
+    /// The first look that saw it ended then.
+    pub before: Timestamp,
 }
 
 /// How sure it is that a difference is one.
@@ -296,8 +423,10 @@ pub struct Evidence {
     pub origin: Option<Origin>,
     /// Why.
     pub cause: Cause,
-    /// Who, when it is known.
+    /// Who; nothing as long as nobody was asked.
     pub actor: Option<Actor>,
+    /// When it came to be as it is.
+    pub arisen: Option<Arisen>,
     /// How sure it is.
     pub proof: Proof,
 }
@@ -443,6 +572,14 @@ pub fn advance(
     }
 }
 
+/// Returns how long it took from the change, by the cloud's log, until the finding was open, where both are known. A change
+/// after the opening is not the one that opened it.
+pub fn detection_delay(finding: &Finding) -> Option<SignedDuration> {
+    let changed_at = finding.evidence.actor.as_ref()?.at?;
+    let opened_at = finding.opened_at.filter(|_| finding.phase == Phase::Open)?;
+    Some(opened_at.duration_since(changed_at)).filter(|delay| !delay.is_negative())
+}
+
 fn is_proven(known: &Finding, evidence: &Evidence, confirmation: Confirmation) -> bool {
     confirmation == Confirmation::Confirmed && evidence.proof.weight() >= known.evidence.proof.weight()
 }
@@ -540,6 +677,7 @@ mod tests {
             origin: None,
             cause: Cause::OutOfBand,
             actor: None,
+            arisen: None,
             proof: Proof::Reread,
         })
     }
@@ -620,6 +758,25 @@ mod tests {
         let open = see(None, &["/A"], Proof::Rehearsed, Confirmation::Confirmed).finding;
         let step = see(Some(open.clone()), &["/B"], refused(), Confirmation::Confirmed);
         assert_eq!(step, Step { finding: open, transition: None });
+    }
+
+    #[test]
+    fn a_delay_is_from_the_change_to_the_opening() {
+        let hold = Hold { scans: 1, for_: SignedDuration::ZERO };
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let opened = |changed_at| {
+            let actor = Actor { at: changed_at, kind: ActorKind::Person, ..Actor::unknown("cloudtrail") };
+            let seen = Sighting::Seen(Box::new(Evidence { actor: Some(actor), ..*evidence(&["/A"]) }));
+            advance(None, seen, Confirmation::Confirmed, hold, (&scope(), at(100))).unwrap().finding
+        };
+        let check = |finding: &Finding, seconds: Option<i64>| {
+            assert_eq!(detection_delay(finding).map(|delay| delay.as_secs()), seconds);
+        };
+        check(&opened(Some(at(40))), Some(60));
+        check(&opened(Some(at(101))), None);
+        check(&opened(None), None);
+        check(&Finding { phase: Phase::Pending, ..opened(Some(at(40))) }, None);
+        check(&Finding { phase: Phase::Resolved, ..opened(Some(at(40))) }, None);
     }
 
     #[test]

@@ -380,6 +380,7 @@ impl Lens<'_> {
             origin: desired.map(|desired| desired.origin.clone()),
             cause,
             actor: None,
+            arisen: None,
             proof: Proof::Listed,
         };
         let drift = |kind, message| evidence(Subject::Drift(kind), drift_severity(kind), message, Cause::Unknown);
@@ -645,6 +646,7 @@ impl<'a> Look<'a> {
                 origin: Some(desired.origin.clone()),
                 cause: if forgotten.contains(&**name) { Cause::OutOfBand } else { Cause::Unknown },
                 actor: None,
+                arisen: None,
                 proof: Proof::Listed,
             });
         }

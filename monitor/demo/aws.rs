@@ -1,5 +1,5 @@
 //! A simulated AWS: Cloud Control for everything the estate holds, and as much of STS,
-//! CloudFormation and KMS as a reader asks.
+//! CloudFormation, KMS and CloudTrail as a reader asks.
 //!
 //! It speaks the real protocols and pages its lists. It checks no signature.
 
@@ -8,6 +8,7 @@ use axum::body::Bytes;
 use axum::http::{HeaderMap, Response, StatusCode};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::estate::{ACCOUNT, Cloud, Key};
@@ -27,6 +28,7 @@ pub(super) fn router(world: World, kinds: Vec<String>) -> Router {
         match operation.map(|target| target.split_once('.').unwrap_or_default()) {
             Some(("CloudApiService", operation)) => cloud_control(&world, operation, &body),
             Some(("TrentService", "ListAliases")) => aliases(),
+            Some((_, operation)) if operation.ends_with(".LookupEvents") => log(&world),
             Some(_) => refusal("UnsupportedActionException"),
             None => query(&kinds, &body),
         }
@@ -93,6 +95,25 @@ fn update(world: &World, key: &Key, mut value: Value, document: &str) -> Respons
 fn aliases() -> Response<Body> {
     let alias = json!({"AliasName": "alias/shop", "TargetKeyId": "0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d"});
     json_answer(StatusCode::OK, &json!({"Aliases": [alias], "Truncated": false}))
+}
+
+/// What the intruder did, newest first, as CloudTrail writes it down; it is never late here.
+fn log(world: &World) -> Response<Body> {
+    let arn =
+        format!("arn:aws:sts::{ACCOUNT}:assumed-role/AWSReservedSSO_PowerUser_0123456789abcdef/mallory@example.com");
+    let event = |(at, (key, when, changed)): (usize, (Key, Timestamp, Option<Vec<String>>))| {
+        let patch = changed.as_ref().map(|names| {
+            names.iter().map(|name| json!({"op": "replace", "path": format!("/{name}")})).collect::<Value>().to_string()
+        });
+        let name = if patch.is_some() { "UpdateResource" } else { "DeleteResource" };
+        let record = json!({"eventID": format!("demo-{at}"), "eventTime": when.to_string(), "eventName": name,
+            "eventSource": "cloudcontrolapi.amazonaws.com", "readOnly": false, "userAgent": "Mozilla/5.0",
+            "userIdentity": {"type": "AssumedRole", "accountId": ACCOUNT, "arn": arn},
+            "requestParameters": {"typeName": key.kind, "identifier": key.name, "patchDocument": patch}});
+        json!({"EventId": record.get("eventID"), "EventName": name, "CloudTrailEvent": record.to_string()})
+    };
+    let events: Vec<Value> = world.deeds(Cloud::Aws).into_iter().enumerate().map(event).rev().collect();
+    json_answer(StatusCode::OK, &json!({"Events": events}))
 }
 
 /// The services that take forms and answer XML.

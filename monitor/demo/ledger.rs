@@ -147,6 +147,12 @@ impl Ledger {
         }
     }
 
+    /// Returns what the intruder changed, and when, oldest first.
+    pub(super) fn intrusions(&self) -> impl Iterator<Item = (&Key, Timestamp)> {
+        let own = self.plantings.iter().filter(|planting| planting.sort == Sort::Intrusion);
+        own.map(|planting| (&planting.key, planting.at))
+    }
+
     /// Returns whether something planted there is still there.
     pub(super) fn is_touched(&self, key: &Key) -> bool {
         self.plantings.iter().any(|planting| planting.key == *key && planting.undone.is_none())

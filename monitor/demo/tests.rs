@@ -84,3 +84,22 @@ async fn the_hook_puts_back_what_was_changed_in_either_cloud() {
         assert!(matches!(told.as_slice(), [Story::Planted(_), Story::Mended(..)]), "{told:?}");
     }
 }
+
+#[tokio::test]
+async fn the_log_tells_what_the_intruder_did() {
+    let (world, clouds) = clouds().await;
+    let asset = estate().into_iter().find(|asset| asset.key.kind == "AWS::KMS::Key").unwrap();
+    world.plant(&asset.key, Vec::new(), "stops the rotation", |before| {
+        let mut value = before.unwrap();
+        value["EnableKeyRotation"] = json!(false);
+        Some(value)
+    });
+    let target = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents";
+    let (_, page) = ask(&clouds, target, json!({})).await;
+    let record: serde_json::Value =
+        serde_json::from_str(page["Events"][0]["CloudTrailEvent"].as_str().unwrap()).unwrap();
+    assert_eq!((&record["eventName"], page["Events"].as_array().unwrap().len()), (&json!("UpdateResource"), 1));
+    let parameters = &record["requestParameters"];
+    assert_eq!(parameters["identifier"], json!(asset.key.name));
+    assert_eq!(parameters["patchDocument"], json!(r#"[{"op":"replace","path":"/EnableKeyRotation"}]"#));
+}

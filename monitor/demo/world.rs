@@ -115,6 +115,19 @@ impl World {
         held.ledger.undo(key, Undone::Colleague, (self.inner.clock)());
     }
 
+    /// Returns what the intruder did in a cloud, oldest first: to what, when, and which attributes are not as they were at
+    /// first; nothing where it is gone.
+    pub(super) fn deeds(&self, cloud: Cloud) -> Vec<(Key, Timestamp, Option<Vec<String>>)> {
+        let held = self.inner.held.lock();
+        let changed = |key: &Key| {
+            let (first, now) = (held.first.get(key).and_then(Value::as_object), held.resources.get(key)?.as_object()?);
+            let is_new = |(name, value): &(&String, &Value)| first.and_then(|first| first.get(*name)) != Some(*value);
+            Some(now.iter().filter(is_new).map(|(name, _)| name.clone()).collect())
+        };
+        let own = held.ledger.intrusions().filter(|(key, _)| key.cloud == cloud);
+        own.map(|(key, at)| (key.clone(), at, changed(key))).collect()
+    }
+
     /// Looks into, or adds to, the ledger of what was planted.
     pub(super) fn ledger<T>(&self, look: impl FnOnce(&mut Ledger) -> T) -> T {
         look(&mut self.inner.held.lock().ledger)

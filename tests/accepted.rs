@@ -154,6 +154,38 @@ fn a_rule_that_nobody_wrote_is_drift_and_one_declared_beside_is_not() {
     assert_eq!(ingress, Vec::<String>::new(), "a declaration that may be about it makes it unknown, not drift");
 }
 
+const SCALED: &str = r"apiVersion: driftwarden.dev/v1
+kind: AWS::ECS::Service
+metadata: {name: web, provider: file}
+spec: {ServiceName: web, Cluster: prod, DesiredCount: 2}
+---
+apiVersion: driftwarden.dev/v1
+kind: AWS::ApplicationAutoScaling::ScalableTarget
+metadata: {name: web, provider: file}
+spec: {ScalableDimension: 'ecs:service:DesiredCount', ResourceId: service/prod/web, MinCapacity: 1, MaxCapacity: 5}
+";
+
+#[test]
+fn a_number_that_a_declared_scaler_moves_is_drift_outside_of_its_range_only() {
+    let lab = Lab::new("", &[("infra.yaml", SCALED)]);
+    let target = json!({"ScalableDimension": "ecs:service:DesiredCount", "ResourceId": "service/prod/web",
+        "MinCapacity": 1, "MaxCapacity": 5});
+    let reads = |count: i64| {
+        let service = json!({"ServiceName": "web", "Cluster": "prod", "DesiredCount": count});
+        let resources = json!({"resources": [
+            {"kind": "AWS::ECS::Service", "name": "web", "attributes": service},
+            {"kind": "AWS::ApplicationAutoScaling::ScalableTarget", "name": "web", "attributes": target}]});
+        std::fs::write(lab.path("lab.json"), resources.to_string()).unwrap();
+        lab.daemon.scan_json()
+    };
+    let (code, scan) = reads(4);
+    assert_eq!((code, found(&scan)), (0, vec![]), "{scan:#}");
+    assert_eq!(found(&reads(6).1), ["Service changed /DesiredCount"]);
+    // The range is Git's: where it no longer holds the number, the number is drift again.
+    lab.commit(&[("infra.yaml", &SCALED.replace("MaxCapacity: 5", "MaxCapacity: 3"))]);
+    assert!(found(&reads(4).1).contains(&"Service changed /DesiredCount".to_owned()));
+}
+
 #[test]
 fn a_source_may_order_more_and_less_than_usual() {
     let strict = "[{kind: \"AWS::EC2::*\", strict: false}, {kind: \"AWS::S3::*\", paths: [/Comment]}]";

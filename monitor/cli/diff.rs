@@ -16,8 +16,12 @@ use comfy_table::{ContentArrangement, Table};
 use driftwarden_core::compare::{
     Answer, Comparison, Context, Facts, Fold, MaskKey, Strict, Strictly, Watch, compare, explain,
 };
-use driftwarden_core::resource::{Depth, Kind};
+use driftwarden_core::expected::Expected;
+use driftwarden_core::normalize;
+use driftwarden_core::resource::{Depth, Desired, Kind, Labels, Origin, Provider};
+use driftwarden_core::scalers::Scaler;
 use driftwarden_core::schema::{Schema, cloudformation};
+use driftwarden_core::siblings::Sibling;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -39,7 +43,8 @@ pub(super) struct Args {
     /// Facts about the kind's attributes, or the provider's own schema as `aws cloudformation describe-type` gives it.
     #[arg(long, value_name = "FILE")]
     schema: Option<PathBuf>,
-    /// Account, region, identifier and what is known of other resources.
+    /// Account, region, identifier and what is known of other resources (`related`; what Git declares beside this one is
+    /// `related.declared`, a list of `{kind, name, spec}`).
     #[arg(long, value_name = "FILE")]
     context: Option<PathBuf>,
     /// Cases as JSON lines of `{name, kind, declared, observed, schema, context}`; one answer per line.
@@ -144,6 +149,64 @@ impl From<ContextFile> for Context {
     }
 }
 
+/// What else is declared, as `related.declared` of a context says it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Declared {
+    kind: String,
+    #[serde(default)]
+    name: Option<String>,
+    spec: Value,
+}
+
+impl From<Declared> for Desired {
+    fn from(declared: Declared) -> Self {
+        Self {
+            provider: Provider::File,
+            account: None,
+            region: None,
+            kind: Kind::new(declared.kind),
+            name: declared.name.map(Into::into),
+            labels: Labels::new(),
+            attributes: declared.spec,
+            origin: Origin::default(),
+        }
+    }
+}
+
+/// What is declared beside a resource, and the names of the resource.
+struct Beside {
+    expected: Expected,
+    kind: Kind,
+    names: Vec<String>,
+}
+
+impl Beside {
+    fn of(kind: &Kind, context: &Context, observed: &Value) -> Result<Self> {
+        let beside = context.related.get("declared").cloned().unwrap_or_else(|| Value::Array(Vec::new()));
+        let beside = Vec::<Declared>::deserialize(beside).context("invalid context: `related.declared`")?;
+        let own = Declared { kind: kind.as_str().to_owned(), name: None, spec: Value::Null };
+        let declared = std::iter::once(own).chain(beside).map(Desired::from).collect();
+        let mut names = vec![context.id.clone()];
+        for provider in [Provider::Aws, Provider::Azure] {
+            names.extend(normalize::names(provider, kind, &context.id, observed));
+        }
+        Ok(Self { expected: Expected::new(declared, None), kind: kind.clone(), names })
+    }
+
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.names.iter().map(String::as_str)
+    }
+
+    fn siblings(&self) -> Vec<&Sibling> {
+        self.expected.siblings(&self.kind, self.names())
+    }
+
+    fn scalers(&self) -> Vec<&Scaler> {
+        self.expected.scalers(&self.kind, self.names())
+    }
+}
+
 /// What is printed of a comparison.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
@@ -162,7 +225,7 @@ struct ReportedFold<'a> {
     path: &'a str,
     fold: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
+    reason: Option<&'a str>,
     desired: &'a Value,
     observed: &'a Value,
     sensitive: bool,
@@ -214,7 +277,7 @@ impl<'a> Report<'a> {
 impl<'a> From<&'a Fold> for ReportedFold<'a> {
     fn from(fold: &'a Fold) -> Self {
         let Fold { path, fold, reason, desired, observed, sensitive } = fold;
-        Self { path, fold, reason: *reason, desired, observed, sensitive: *sensitive }
+        Self { path, fold, reason: reason.as_deref(), desired, observed, sensitive: *sensitive }
     }
 }
 
@@ -267,7 +330,9 @@ fn one(args: &Args, mut out: impl Write) -> Result<ExitCode> {
     let context: ContextFile = args.context.as_deref().map(parsed).transpose()?.unwrap_or_default();
     let (context, mask) = (context.into(), fresh_key());
     let strict = strict(&kind, args.watch());
-    let strictly = Strictly { strict: strict.as_ref(), ..Strictly::default() };
+    let beside = Beside::of(&kind, &context, &observed)?;
+    let (siblings, scalers) = (beside.siblings(), beside.scalers());
+    let strictly = Strictly { strict: strict.as_ref(), siblings: &siblings, scalers: &scalers, ..Strictly::default() };
     let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask, strictly };
     let answer = compared((&desired, &observed), facts, args.ask());
     match args.output {
@@ -444,7 +509,10 @@ impl Bench {
         let schema = self.schema(&kind, case.schema)?;
         let context = case.context.into();
         let strict = strict(&kind, self.watch);
-        let strictly = Strictly { strict: strict.as_ref(), ..Strictly::default() };
+        let beside = Beside::of(&kind, &context, &case.observed)?;
+        let (siblings, scalers) = (beside.siblings(), beside.scalers());
+        let strictly =
+            Strictly { strict: strict.as_ref(), siblings: &siblings, scalers: &scalers, ..Strictly::default() };
         let facts =
             Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &self.mask, strictly };
         let answer = compared((&case.declared, &case.observed), facts, self.ask);
@@ -488,7 +556,7 @@ fn table(answer: &Compared, place: &str) -> String {
         lines.push(format!("why: {}: {}", printable(&change.path), printable(&placed(&change.reason, Some(place)))));
     }
     for fold in folds.iter().flatten() {
-        let reason = fold.reason.map(|reason| format!(" ({reason})")).unwrap_or_default();
+        let reason = fold.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
         let (path, sides) = (printable(&fold.path), format!("{} ~ {}", shown(&fold.desired), shown(&fold.observed)));
         lines.push(format!("no change: {path}: {}{reason}: {sides}", fold.fold));
     }
@@ -556,6 +624,27 @@ mod tests {
             true,
         );
         check(&format!("{same}\n"), &[json!(["b", "in_sync"])], false);
+    }
+
+    #[test]
+    fn what_is_declared_beside_a_resource_accounts_for_what_it_moves() {
+        let target = json!({"ServiceNamespace": "ecs", "ScalableDimension": "ecs:service:DesiredCount",
+            "ResourceId": "service/prod/web", "MinCapacity": 1, "MaxCapacity": 9});
+        let beside = json!([{"kind": "AWS::ApplicationAutoScaling::ScalableTarget", "spec": target}]);
+        let case = |count: i64, related: Value| {
+            let service = |count: i64| json!({"ServiceName": "web", "Cluster": "prod", "DesiredCount": count});
+            json!({"name": count.to_string(), "kind": "AWS::ECS::Service", "declared": service(2),
+                "observed": service(count), "context": {"id": "arn:aws:ecs:r:1:service/prod/web|prod",
+                "related": related}})
+        };
+        let lines = [
+            case(3, json!({"declared": beside})),
+            case(10, json!({"declared": beside})),
+            case(4, json!({})),
+            case(5, json!({"declared": [{"kind": "x"}]})),
+        ];
+        let verdicts = [json!(["3", "in_sync"]), json!(["10", "drifted"]), json!(["4", "drifted"]), json!(["5", null])];
+        check(&lines.map(|line| line.to_string()).join("\n"), &verdicts, true);
     }
 
     #[test]

@@ -203,7 +203,9 @@ pub fn attribute(kind: &str, name: &str) -> Attribute {
         | ("AWS::ApiGateway::RestApi", "RestApiId")
         | ("AWS::ApiGatewayV2::Api", "ApiId")
         | ("AWS::Cognito::UserPool", "UserPoolId") => Attribute::Reference,
-        ("AWS::SQS::Queue", "QueueName") | ("AWS::SNS::Topic", "TopicName") => Attribute::LastPart,
+        ("AWS::SQS::Queue", "QueueName") | ("AWS::SNS::Topic", "TopicName") | ("AWS::ECS::Service", "Name") => {
+            Attribute::LastPart
+        }
         (_, "Arn") | ("AWS::RDS::DBInstance", "DBInstanceArn") | ("AWS::RDS::DBCluster", "DBClusterArn") => {
             Attribute::Arn
         }

@@ -10,7 +10,8 @@ use crate::compare::{Order, Strict};
 use crate::ignore::IgnoreRule;
 use crate::related;
 use crate::resource::{Desired, Gap, GapReason, Kind, Provider, ResourceId};
-use crate::siblings::{Sibling, Siblings, givers_of};
+use crate::scalers::{self, Scaler, Scalers};
+use crate::siblings::{self, Sibling, Siblings};
 
 /// Which resources that Git does not declare are reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
@@ -77,6 +78,7 @@ pub struct ExpectedKind {
     /// Names of the attributes that any declaration has.
     attributes: BTreeSet<String>,
     siblings: OnceLock<Siblings>,
+    scalers: OnceLock<Scalers>,
     /// What counts although it is not declared, by source.
     strict: BTreeMap<Arc<str>, Strict>,
 }
@@ -174,19 +176,28 @@ impl Expected {
         in_force.map(|rule| (rule, false)).chain(self.expired.iter().map(|rule| (rule, true)))
     }
 
+    fn items(&self, kind: &Kind) -> &[Desired] {
+        self.kind(kind).map(ExpectedKind::items).unwrap_or_default()
+    }
+
     /// Returns what other declarations put into the resource of a kind that has these names.
-    pub(crate) fn siblings<'n>(&self, kind: &Kind, names: impl Iterator<Item = &'n str>) -> Vec<&Sibling> {
-        let declared = |kind: &Kind| self.kind(kind).map(ExpectedKind::items).unwrap_or_default();
-        self.kind(kind)
-            .map(|expected| expected.siblings.get_or_init(|| Siblings::of(kind, declared)).about(names))
-            .unwrap_or_default()
+    pub fn siblings<'n>(&self, kind: &Kind, names: impl Iterator<Item = &'n str>) -> Vec<&Sibling> {
+        let Some(expected) = self.kind(kind) else { return Vec::new() };
+        expected.siblings.get_or_init(|| Siblings::of(kind, |kind| self.items(kind))).about(names)
+    }
+
+    /// Returns what other declarations move in the resource of a kind that has these names.
+    pub fn scalers<'n>(&self, kind: &Kind, names: impl Iterator<Item = &'n str>) -> Vec<&Scaler> {
+        let Some(expected) = self.kind(kind) else { return Vec::new() };
+        expected.scalers.get_or_init(|| Scalers::of(kind, |kind| self.items(kind))).about(names)
     }
 
     /// Returns a digest of everything by which resources of a kind are judged: what is asked of it, what other
-    /// declarations may put into it, and on which terms.
+    /// declarations may put into it or move in it, and on which terms.
     pub fn basis(&self, kind: &Kind) -> [u8; 16] {
         let mut hasher = blake3::Hasher::new();
-        for kind in std::iter::once(kind.clone()).chain(givers_of(kind)) {
+        let givers = siblings::givers_of(kind).chain(scalers::givers_of(kind));
+        for kind in std::iter::once(kind.clone()).chain(givers) {
             hasher.update(&self.kind(&kind).map(ExpectedKind::hash).unwrap_or_default());
         }
         hasher.update(&[u8::from(self.reports_unmanaged(kind)), u8::from(self.doubts.is_empty())]);

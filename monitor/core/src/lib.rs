@@ -4,7 +4,7 @@
 //! every decision be tested as a table, and what makes the same input give the same bytes on every machine.
 //!
 //! In reading order:
-//! [`resource`] → [`region`] → [`siblings`] → [`related`] → [`expected`] → [`schema`] → [`normalize`] → [`compare`] →
+//! [`resource`] → [`region`] → [`siblings`] → [`scalers`] → [`related`] → [`expected`] → [`schema`] → [`normalize`] → [`compare`] →
 //! [`rule`] → [`ignore`] → [`snapshot`] → [`control`] → [`cause`] → [`finding`] → [`priority`] → [`decide`] → [`group`].
 
 pub mod cause;
@@ -23,6 +23,7 @@ pub mod region;
 pub mod related;
 pub mod resource;
 pub mod rule;
+pub mod scalers;
 pub mod schema;
 pub mod siblings;
 pub mod snapshot;

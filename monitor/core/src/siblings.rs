@@ -98,12 +98,42 @@ pub(crate) fn givers_of(kind: &Kind) -> impl Iterator<Item = Kind> {
     GIVERS.iter().filter(|giver| giver.kind == kind.as_str()).map(|giver| Kind::from(giver.from))
 }
 
-/// What other declarations put into the resources of one kind, by the names of these.
-#[derive(Debug, Default)]
-pub(crate) struct Siblings {
-    by_owner: HashMap<String, Vec<Sibling>>,
-    /// Those of which it is not known for whom they are.
-    of_somebody: Vec<Sibling>,
+/// What other declarations say of the resources of one kind, by the names of these.
+#[derive(Debug)]
+pub(crate) struct Beside<T> {
+    by_owner: HashMap<String, Vec<T>>,
+    /// That of which it is not known for whom it is.
+    of_somebody: Vec<T>,
+}
+
+impl<T> Default for Beside<T> {
+    fn default() -> Self {
+        Self { by_owner: HashMap::new(), of_somebody: Vec::new() }
+    }
+}
+
+/// What other declarations put into the lists of resources.
+pub(crate) type Siblings = Beside<Sibling>;
+
+impl<T: Clone + PartialEq> Beside<T> {
+    /// Adds what is said of the resource of that name; of any one, where it is not known.
+    pub(crate) fn put(&mut self, owner: Option<&str>, said: T) {
+        match owner {
+            Some(owner) => keys(owner).for_each(|key| self.by_owner.entry(key).or_default().push(said.clone())),
+            None => self.of_somebody.push(said),
+        }
+    }
+
+    /// Returns what is declared elsewhere of the resource that has these names.
+    pub(crate) fn about<'n>(&self, names: impl Iterator<Item = &'n str>) -> Vec<&T> {
+        if self.by_owner.is_empty() && self.of_somebody.is_empty() {
+            return Vec::new();
+        }
+        let own = names.flat_map(keys).filter_map(|key| self.by_owner.get(&key)).flatten();
+        let mut found: Vec<&T> = own.chain(&self.of_somebody).collect();
+        found.dedup();
+        found
+    }
 }
 
 impl Siblings {
@@ -121,37 +151,19 @@ impl Siblings {
         siblings
     }
 
-    /// Returns what is declared elsewhere of the resource that has these names.
-    pub(crate) fn about<'n>(&self, names: impl Iterator<Item = &'n str>) -> Vec<&Sibling> {
-        if self.by_owner.is_empty() && self.of_somebody.is_empty() {
-            return Vec::new();
-        }
-        let own = names.flat_map(keys).filter_map(|key| self.by_owner.get(&key)).flatten();
-        let mut found: Vec<&Sibling> = own.chain(&self.of_somebody).collect();
-        found.dedup();
-        found
-    }
-
     fn add(&mut self, giver: &Giver, desired: &Desired) {
-        let sibling = |item, is_sure| Sibling { pointer: giver.pointer, item, is_sure };
         let owners = giver.owner.names(desired);
         for item in giver.gives.items(desired) {
             for owner in &owners {
-                match owner {
-                    Some(owner) => {
-                        for key in keys(owner) {
-                            self.by_owner.entry(key).or_default().push(sibling(item.clone(), true));
-                        }
-                    }
-                    None => self.of_somebody.push(sibling(item.clone(), false)),
-                }
+                let sibling = Sibling { pointer: giver.pointer, item: item.clone(), is_sure: owner.is_some() };
+                self.put(owner.as_deref(), sibling);
             }
         }
     }
 }
 
 /// Returns the texts under which a name is found: itself, and the last part of an ARN or address.
-fn keys(name: &str) -> impl Iterator<Item = String> {
+pub(crate) fn keys(name: &str) -> impl Iterator<Item = String> {
     [Some(name), normalize::tail(name)].into_iter().flatten().map(str::to_lowercase)
 }
 
@@ -215,23 +227,24 @@ fn unknown() -> Value {
     json!({"$unknown": true})
 }
 
+/// Returns a declaration, for tests.
+#[cfg(test)]
+pub(crate) fn declared(kind: &str, name: Option<&str>, attributes: Value) -> Desired {
+    Desired {
+        provider: crate::resource::Provider::Aws,
+        account: None,
+        region: None,
+        kind: kind.into(),
+        name: name.map(Into::into),
+        labels: crate::resource::Labels::new(),
+        attributes,
+        origin: crate::resource::Origin::default(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resource::{Labels, Origin, Provider};
-
-    fn declared(kind: &str, name: Option<&str>, attributes: Value) -> Desired {
-        Desired {
-            provider: Provider::Aws,
-            account: None,
-            region: None,
-            kind: kind.into(),
-            name: name.map(Into::into),
-            labels: Labels::new(),
-            attributes,
-            origin: Origin::default(),
-        }
-    }
 
     /// Asks what `others` put into the resource of these names; answers with `pointer item` and `?` where it may be
     /// another's.

@@ -243,7 +243,8 @@ impl Lens<'_> {
         let names = names.iter().map(String::as_str).chain([&*resource.id.name]);
         let strictly = Strictly {
             strict: self.expected.strict(kind, &desired.origin.source),
-            siblings: &self.expected.siblings(kind, names),
+            siblings: &self.expected.siblings(kind, names.clone()),
+            scalers: &self.expected.scalers(kind, names),
             is_doubted: !self.expected.doubts().is_empty(),
         };
         let facts = Facts { kind, schema, context: &context, depth: resource.depth, mask: self.mask, strictly };

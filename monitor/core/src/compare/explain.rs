@@ -2,6 +2,8 @@
 //!
 //! Decides nothing: each fold is noted where it is made, and only while somebody listens.
 
+use std::borrow::Cow;
+
 use serde_json::Value;
 
 use super::walk::{Place, Walk, pointer};
@@ -20,7 +22,7 @@ pub struct Fold {
     /// What makes the difference count for nothing.
     pub fold: &'static str,
     /// Why that is so of this attribute, where a reviewed fact about it says more.
-    pub reason: Option<&'static str>,
+    pub reason: Option<Cow<'static, str>>,
     /// What Git says; null for what is not declared.
     pub desired: Value,
     /// What was read; null for what was not.
@@ -48,7 +50,7 @@ impl Walk<'_> {
     fn note_fold(&mut self, fold: &'static str, both: (&Value, &Value), at: Place) {
         let path = pointer(&self.path);
         let (desired, observed, sensitive) = self.shown(both, at);
-        let reason = table::reason(self.facts.kind.as_str(), &path);
+        let reason = table::reason(self.facts.kind.as_str(), &path).map(Cow::Borrowed);
         if let Some(folds) = &mut self.folds {
             folds.push(Fold { path, fold, reason, desired, observed, sensitive });
         }
@@ -140,7 +142,10 @@ mod tests {
     fn a_reviewed_fact_gives_its_reason() {
         let (_, folds) =
             explained("AWS::AppSync::ApiKey", &json!({"Expires": 1_784_632_175}), &json!({"Expires": 1_784_631_600}));
-        assert_eq!(folds.first().and_then(|fold| fold.reason), Some("rounded down to the hour when it is stored"));
+        assert_eq!(
+            folds.first().and_then(|fold| fold.reason.as_deref()),
+            Some("rounded down to the hour when it is stored")
+        );
     }
 
     #[test]

@@ -54,7 +54,7 @@ pub(super) fn is_below(path: &str, pattern: &str) -> bool {
 }
 
 /// Returns whether `path`, through `side`, is what `pattern` names, or below it.
-fn selects(pattern: &str, path: &str, side: &Value) -> bool {
+pub(super) fn selects(pattern: &str, path: &str, side: &Value) -> bool {
     let (mut steps, mut side) = (path.split('/').skip(1), Some(side));
     pattern.split('/').skip(1).all(|wanted| {
         let Some(step) = steps.next() else { return false };

@@ -15,6 +15,7 @@ mod policy;
 mod quantity;
 mod remedy;
 mod scalar;
+mod scaler;
 pub(crate) mod sensitive;
 mod strict;
 mod table;
@@ -140,7 +141,7 @@ pub struct Change {
 pub struct Unknown {
     /// RFC 6901 pointer into the declared value.
     pub path: String,
-    /// Why: `write_only`, `unresolved`, `not_read`.
+    /// Why: `write_only`, `unresolved`, `not_read`, `autoscaled`.
     pub reason: &'static str,
 }
 

@@ -103,7 +103,7 @@ pub(super) fn settle(changes: &mut Vec<Change>, desired: &Value, observed: &Valu
         folds.extend(duty.map(|duty| Fold {
             path: change.path.clone(),
             fold: "a controller's own field, and only that controller wrote it",
-            reason: Some(duty.reason),
+            reason: Some(duty.reason.into()),
             desired: change.desired.clone(),
             observed: change.observed.clone(),
             sensitive: change.sensitive,

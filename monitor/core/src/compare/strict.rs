@@ -15,6 +15,7 @@ use super::walk::{Place, Step, Walk, holds_unresolved, is_empty, pointer};
 use super::{ChangeOp, Class, table, undeclared};
 use crate::resource::Kind;
 use crate::rule::fits;
+use crate::scalers::Scaler;
 use crate::schema::{Tree, mark};
 use crate::siblings::Sibling;
 
@@ -102,6 +103,8 @@ pub struct Strictly<'a> {
     pub strict: Option<&'a Strict>,
     /// What other declarations put into the lists of this resource.
     pub siblings: &'a [&'a Sibling],
+    /// What other declarations move in this resource.
+    pub scalers: &'a [&'a Scaler],
     /// Whether something that Git asks for could not be read: whatever is undeclared may be declared there.
     pub is_doubted: bool,
 }
@@ -568,7 +571,7 @@ mod tests {
         let rule = json!({"CidrIp": "10.0.0.0/8", "IpProtocol": "tcp", "FromPort": 22, "ToPort": 22});
         let check = |item: Value, is_sure: bool, is_doubted: bool, expected: &[&str]| {
             let sibling = Sibling { pointer: "/SecurityGroupIngress/*", item, is_sure };
-            let strictly = Strictly { strict: Some(&strict), siblings: &[&sibling], is_doubted };
+            let strictly = Strictly { strict: Some(&strict), siblings: &[&sibling], scalers: &[], is_doubted };
             let observed = json!({"SecurityGroupIngress": [rule]});
             let found = compared("AWS::EC2::SecurityGroup", (&json!({}), &observed), strictly);
             assert_eq!(words(&found), expected);

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::explain::{self, BOOKKEEPING, DEFAULT, Fold, NOTHING, READ_ONLY};
 use super::{
     Change, ChangeOp, Class, Comparison, Facts, Flavor, Knowledge, Unknown, kubernetes, list, owner, policy, scalar,
-    sensitive, strict, table, undeclared,
+    scaler, sensitive, strict, table, undeclared,
 };
 use crate::resource::{self, Depth};
 use crate::schema::{Spot, Tree, mark};
@@ -110,6 +110,10 @@ impl<'a> Walk<'a> {
         let (mut out, mut folds) = (self.out, self.folds);
         if self.flavor == Flavor::Kubernetes {
             let done = owner::settle(&mut out.changes, desired, observed);
+            folds = folds.map(|folds| folds.into_iter().chain(done).collect());
+        }
+        if self.flavor == Flavor::Aws && !out.changes.is_empty() {
+            let done = scaler::settle(&mut out, self.facts, [desired, observed]);
             folds = folds.map(|folds| folds.into_iter().chain(done).collect());
         }
         out.changes.sort_by(|a, b| a.path.cmp(&b.path));

@@ -11,7 +11,7 @@ use crate::schema::unescaped;
 ///
 /// Items of lists are named as they stand in `desired`, so a list in which anything changed is put back whole.
 pub fn apply(changes: &[Change], desired: &Value, observed: &Value) -> Value {
-    let mut mended = observed.clone();
+    let (mut mended, desired) = (observed.clone(), &*super::filling::filled(desired));
     for change in changes {
         let steps: Vec<String> = change.path.split('/').skip(1).map(unescaped).collect();
         let (steps, wanted) = within(&steps, desired);

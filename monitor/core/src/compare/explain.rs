@@ -12,6 +12,7 @@ use super::{ChangeOp, table};
 pub(super) const READ_ONLY: &str = "read-only: only the provider sets it";
 pub(super) const NOTHING: &str = "says nothing, as its absence does";
 pub(super) const DEFAULT: &str = "default value";
+pub(super) const MOVED: &str = "given back at another place, and the same there";
 pub(super) const BOOKKEEPING: &str = "the server's own bookkeeping";
 
 /// Two sides that differ in writing and not in meaning, or something that was read and does not count.

@@ -5,6 +5,7 @@
 
 mod apply;
 mod explain;
+mod filling;
 mod ignore;
 mod knowledge;
 mod kubernetes;
@@ -201,13 +202,13 @@ pub fn compare(desired: &Value, observed: &Value, facts: Facts<'_>) -> Compariso
 
 /// Compares as if no more were known than `knowledge`: to measure what its parts are worth.
 pub fn compare_knowing(desired: &Value, observed: &Value, facts: Facts<'_>, knowledge: &Knowledge) -> Comparison {
-    walk::Walk::of(facts, knowledge).run(desired, observed).0
+    walk::Walk::of(facts, knowledge).run(&filling::filled(desired), observed).0
 }
 
 /// Compares, and says of every difference in writing that does not count why it does not.
 pub fn explain(desired: &Value, observed: &Value, facts: Facts<'_>) -> (Comparison, Vec<Fold>) {
     static WHOLE: Knowledge = Knowledge::WHOLE;
-    walk::Walk::of(facts, &WHOLE).listening().run(desired, observed)
+    walk::Walk::of(facts, &WHOLE).listening().run(&filling::filled(desired), observed)
 }
 
 /// The provider's way of answering, as far as it changes what two values mean to each other.

@@ -6,7 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use super::walk::{Place, Step, Walk, pointer};
-use super::{Change, ChangeOp, Facts, Flavor, Ignore, WHOLE, list, masked};
+use super::{Change, ChangeOp, Facts, Flavor, Ignore, WHOLE, filling, list, masked};
 use crate::schema::unescaped;
 
 /// How a resource is put back to what Git declares.
@@ -23,6 +23,7 @@ pub struct Patch {
 /// An ignored field that was not read is left out. Nothing else is taken from what was read, neither a sibling in a map
 /// nor an item of a list, and never a status. An item without a counterpart is written as it is declared.
 pub fn writable(desired: &Value, observed: &Value, ignore: &Ignore, facts: Facts<'_>) -> Value {
+    let desired = &*filling::filled(desired);
     let mut writer = Writer { walk: Walk::of(facts, &WHOLE), ignore, sides: [desired, observed] };
     let at = writer.walk.root();
     let mut written = writer.merged(desired, observed, at);
@@ -99,6 +100,7 @@ impl<'a> Writer<'a> {
 ///
 /// It begins with tests of everything that it goes by: the values that it replaces, and the items in which it does so.
 pub fn patch((desired, observed): (&Value, &Value), changes: &[Change], ignore: &Ignore, facts: Facts<'_>) -> Patch {
+    let desired = &*filling::filled(desired);
     let mut writer = Writer { walk: Walk::of(facts, &WHOLE), ignore, sides: [desired, observed] };
     let (mut tests, mut puts, mut withheld) = (Vec::new(), Vec::new(), Vec::new());
     let mut removals: Vec<(Vec<Rank>, Value)> = Vec::new();

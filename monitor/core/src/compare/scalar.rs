@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 
 use super::walk::{Place, Walk};
-use super::{Class, Flavor, kubernetes, policy, quantity, table, text};
+use super::{Class, Flavor, filling, kubernetes, policy, quantity, table, text};
 use crate::schema::mark;
 
 /// What can be said about two scalars.
@@ -78,8 +78,10 @@ const TEXTS: [(Class, TextFold); 19] = [
 ];
 
 fn texts(walk: &Walk<'_>, pair: (&str, &str), at: Place) -> Judgment {
-    if pair.0.contains("{{resolve:") {
-        return Judgment::Unknown;
+    if pair.0.contains(filling::OPEN) {
+        // Elsewhere a service may give back another name of the same thing.
+        let as_written = walk.is_document() || filling::is_document(pair.0);
+        return if as_written && !filling::fits(pair.0, pair.1) { Judgment::Different } else { Judgment::Unknown };
     }
     if walk.knows(Class::Withheld) && is_redacted(pair.1) {
         return Judgment::Withheld;

@@ -278,6 +278,31 @@ fn a_broker_that_the_world_can_reach_is_listed() {
 }
 
 #[test]
+fn what_is_given_back_at_another_place_is_compared_there() {
+    let rule = |group: &str| json!({"Actions": [{"Type": "forward", "TargetGroupArn": group}]});
+    let read = |groups: &[&str]| {
+        let groups: Vec<_> = groups.iter().map(|group| json!({"TargetGroupArn": group, "Weight": 1})).collect();
+        json!({"Actions": [{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}]})
+    };
+    let kind = "AWS::ElasticLoadBalancingV2::ListenerRule";
+    let target = "/Actions/0/TargetGroupArn";
+    check(kind, rule("a"), read(&["a"]), &[]);
+    check(kind, rule("a"), read(&["b"]), &[target]);
+    check(kind, rule("a"), read(&["a", "b"]), &[target]);
+    check(kind, rule("a"), rule("b"), &[target]);
+    check(kind, rule("a"), json!({"Actions": [{"Type": "forward"}]}), &["?/Actions/0/TargetGroupArn"]);
+    let host = |values: &[&str]| json!({"Conditions": [{"Field": "host-header", "Values": values}]});
+    let read =
+        |values: &[&str]| json!({"Conditions": [{"Field": "host-header", "HostHeaderConfig": {"Values": values}}]});
+    check(kind, host(&["a.example"]), read(&["a.example"]), &[]);
+    check(kind, host(&["a.example"]), read(&["b.example"]), &["/Conditions/0/Values"]);
+    let sync = json!({"BucketName": "a", "SyncFormat": "JsonSerDe"});
+    let read = |bucket: &str| json!({"S3Destination": {"BucketName": bucket, "SyncFormat": "JsonSerDe"}});
+    check("AWS::SSM::ResourceDataSync", sync.clone(), read("a"), &[]);
+    check("AWS::SSM::ResourceDataSync", sync, read("b"), &["/BucketName"]);
+}
+
+#[test]
 fn the_first_rule_that_matches_decides() {
     let check = |kind: &str, at: &dyn Fn(Value) -> Value, changed: &str| {
         let rule = |name: &str| json!({"Claim": name, "Then": {"Go": name}});

@@ -15,7 +15,7 @@ use crate::schema::{Tree, mark};
 /// The facts about the kinds of each cloud.
 const TABLES: [&str; 2] = [include_str!("facts/aws.tsv"), include_str!("facts/azure.tsv")];
 
-/// What a line may say, besides `default=` and `usual=` with JSON.
+/// What a line may say, besides `default=` and `usual=` with JSON and [`MOVED`] with places.
 const WORDS: [(&str, u32); 9] = [
     // Not read back although the schema does not say so.
     ("not_read", mark::NOT_READ),
@@ -32,6 +32,10 @@ const WORDS: [(&str, u32); 9] = [
     ("hourly", mark::HOURLY),
     ("custom_prefix", mark::CUSTOM_PREFIX),
 ];
+
+/// What is declared here is given back at another place: at one of these, parted by `|`, from the object that it is
+/// declared in. `*` is the only item of a list.
+const MOVED: &str = "moved=";
 
 /// One reviewed fact.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +58,9 @@ impl Fact {
     }
 
     fn add_to(self, tree: &mut Tree) {
+        if let Some(places) = self.says.strip_prefix(MOVED) {
+            return tree.set_moved(self.pointer, places.split('|'));
+        }
         match value(self.says) {
             Some((json, marks)) => tree.add(self.pointer, marks, serde_json::from_str::<Value>(json).ok().as_ref()),
             None => tree.add(self.pointer, marks(self.says).unwrap_or_default(), None),
@@ -203,7 +210,7 @@ mod tests {
             assert!(fact.reason.len() > 10 && fact.pointer.starts_with('/'), "{line}");
             let known = match value(fact.says) {
                 Some((json, _)) => serde_json::from_str::<Value>(json).is_ok(),
-                None => marks(fact.says).is_some(),
+                None => marks(fact.says).is_some() || fact.says.strip_prefix(MOVED).is_some_and(|to| !to.is_empty()),
             };
             assert!(known, "{line}");
         }

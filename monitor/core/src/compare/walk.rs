@@ -9,10 +9,10 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use super::explain::{self, BOOKKEEPING, DEFAULT, Fold, NOTHING, READ_ONLY};
+use super::explain::{self, BOOKKEEPING, DEFAULT, Fold, MOVED, NOTHING, READ_ONLY};
 use super::{
-    Change, ChangeOp, Class, Comparison, Facts, Flavor, Knowledge, Unknown, kubernetes, list, owner, policy, scalar,
-    scaler, sensitive, strict, table, undeclared,
+    Change, ChangeOp, Class, Comparison, Facts, Flavor, Knowledge, Unknown, filling, kubernetes, list, owner, policy,
+    scalar, scaler, sensitive, strict, table, undeclared,
 };
 use crate::resource::{self, Depth};
 use crate::schema::{Spot, Tree, mark};
@@ -321,7 +321,7 @@ impl<'a> Walk<'a> {
             }
             let place = self.named(at, name);
             self.below(Step::Name(name), |walk| match walk.twin(observed, name, at) {
-                Some(Value::Null) | None => walk.missing(value, observed, place),
+                Some(Value::Null) | None => walk.elsewhere(value, observed, place),
                 Some(other) => {
                     if walk.folds.is_some() && !observed.contains_key(name) {
                         walk.fold(Class::Respelled.fold(), (value, other), place);
@@ -359,6 +359,18 @@ impl<'a> Walk<'a> {
                 && !declared(key)
         };
         observed.keys().filter(other).min().and_then(|key| observed.get(key))
+    }
+
+    /// Compares a declared value that was not read under its name with what was read where the service gives it back.
+    fn elsewhere(&mut self, value: &'a Value, observed: &'a Map<String, Value>, at: Place) {
+        let places = self.table.moved_of(at.table).iter();
+        match places.filter_map(|place| followed(observed, place)).find(|found| !found.is_null()) {
+            Some(other) => {
+                self.fold(MOVED, (value, other), at);
+                self.value(value, other, Place { marks: at.marks & !(mark::WRITE_ONLY | mark::NOT_READ), ..at });
+            }
+            None => self.missing(value, observed, at),
+        }
     }
 
     /// Notes a declared name that was not read, unless it was read under another one.
@@ -510,7 +522,12 @@ impl<'a> Walk<'a> {
             () if self.knows(Class::TagShape) && list::is_tags(self.name()) && list::same_tags(desired, observed) => {
                 Class::TagShape
             }
-            () if self.knows(Class::Document) && self.same_texts(desired, observed, at) => Class::Document,
+            () if self.knows(Class::Document) && self.same_texts(desired, observed, at) => {
+                if filling::is_open(desired) {
+                    return self.unknown("unresolved");
+                }
+                Class::Document
+            }
             () => return self.report(ChangeOp::Changed, (desired, observed), at),
         };
         self.fold(fold.fold(), (desired, observed), at);
@@ -663,6 +680,21 @@ impl<'a> Walk<'a> {
             self.out.unknown.push(Unknown { path: pointer(&self.path), reason });
         }
     }
+}
+
+/// Returns the value at the end of a way below an object. Where the only item of a list is asked for and there are several,
+/// it is the list, which nothing else is the same as.
+fn followed<'v>(object: &'v Map<String, Value>, way: &str) -> Option<&'v Value> {
+    let mut steps = way.split('/');
+    let mut at = object.get(steps.next()?)?;
+    for step in steps {
+        at = match (step, at.as_array().map(Vec::as_slice)) {
+            ("*", Some([only])) => only,
+            ("*", Some(_)) => return Some(at),
+            (name, _) => at.get(name)?,
+        };
+    }
+    Some(at)
 }
 
 /// Comparison operators of services that renamed them, old and new.

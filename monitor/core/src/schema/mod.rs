@@ -263,6 +263,8 @@ struct Node {
     marks: u32,
     default: Option<Value>,
     keys: Box<[Box<str>]>,
+    /// Where the value is given back instead, from the object that it is declared in.
+    moved: Box<[Box<str>]>,
 }
 
 /// A place in a [`Tree`]; nothing below it is said where it is none.
@@ -283,6 +285,15 @@ impl Tree {
         let at = self.at(pointer);
         if let Some(node) = self.nodes.get_mut(at as usize) {
             node.keys = keys.iter().map(|key| key.as_str().into()).collect();
+        }
+    }
+
+    /// Says that the value at `pointer` is given back at one of these places, and nowhere else.
+    pub(crate) fn set_moved<'p>(&mut self, pointer: &str, places: impl Iterator<Item = &'p str>) {
+        self.add(pointer, mark::NOT_READ, None);
+        let at = self.at(pointer);
+        if let Some(node) = self.nodes.get_mut(at as usize) {
+            node.moved = places.map(Into::into).collect();
         }
     }
 
@@ -342,6 +353,11 @@ impl Tree {
         spot.and_then(|spot| self.nodes.get(spot as usize)).map_or(&[], |node| &node.keys)
     }
 
+    /// Returns where the value at `spot` is given back instead, from the object that it is declared in.
+    pub(crate) fn moved_of(&self, spot: Spot) -> &[Box<str>] {
+        spot.and_then(|spot| self.nodes.get(spot as usize)).map_or(&[], |node| &node.moved)
+    }
+
     fn fresh(&mut self) -> u32 {
         self.nodes.push(Node::default());
         u32::try_from(self.nodes.len() - 1).unwrap_or_default()
@@ -380,6 +396,9 @@ impl Tree {
             node.default = node.default.take().or(source.default);
             if node.keys.is_empty() {
                 node.keys = source.keys;
+            }
+            if node.moved.is_empty() {
+                node.moved = source.moved;
             }
         }
         for (name, child) in &source.named {

@@ -9,6 +9,7 @@ use driftwarden_core::resource::{Depth, Kind};
 use driftwarden_core::schema::Schema;
 use serde_json::{Map, Value};
 
+use super::clouds::is_azures_own;
 use super::mutate::mutations;
 use super::score::Score;
 use super::{json_of, naive, overlaps, project};
@@ -33,6 +34,7 @@ pub(super) fn measure(score: &mut Score) {
         for one in &listed {
             for other in graph.iter().filter(|other| id(other) == id(one)) {
                 score.add("Azure resources read in two ways", 1);
+                score.add("Azure comparisons", 2);
                 judge(one, other, score);
                 judge(other, one, score);
             }
@@ -102,7 +104,11 @@ fn judge(declared: &Value, observed: &Value, score: &mut Score) {
         let paths: Vec<_> = found.changes.iter().map(|change| change.path.as_str()).collect();
         score.note("Azure false alarms", &format!("{name} {} {:?}", paths.join(","), found.changes));
     }
+    let kind = declared["type"].as_str().unwrap();
     mutations(declared, observed, &mut |path, change| {
+        if is_azures_own(kind, (path, observed.pointer(path))) {
+            return;
+        }
         let mut mutated = observed.clone();
         change(&mut mutated);
         score.add("Azure mutations", 1);

@@ -5,6 +5,7 @@
 //! (`DRIFTWARDEN_UPDATE=1`) and stale when it says anything else than what is measured here.
 
 mod azure;
+mod clouds;
 pub mod mutate;
 pub mod score;
 mod sly;
@@ -331,6 +332,7 @@ fn measured(folder: &Path) -> Score {
         judge_pair(folder, entry, &mut score);
     }
     azure::measure(&mut score);
+    clouds::measure(&mut score);
     score
 }
 

@@ -54,11 +54,14 @@ fn visit(declared: &Value, observed: &Value, path: &mut String, then: &mut dyn F
                 let _ = write!(path, "/{index}");
                 visit(item, item, path, then);
                 let list = path[..end].to_owned();
-                then(path, &move |tree| {
-                    if let Some(Value::Array(items)) = tree.pointer_mut(&list) {
-                        items.remove(index);
-                    }
-                });
+                // A set that holds a thing twice holds it still when one of the two is gone.
+                if !item.is_object() || observed.iter().filter(|other| *other == item).count() == 1 {
+                    then(path, &move |tree| {
+                        if let Some(Value::Array(items)) = tree.pointer_mut(&list) {
+                            items.remove(index);
+                        }
+                    });
+                }
                 path.truncate(end);
             }
         }

@@ -340,7 +340,7 @@ mod tests {
         assert_eq!(scalers.about(names.iter().copied()).iter().map(word).collect::<Vec<_>>(), expected, "{kind}");
     }
 
-    fn target(dimension: &str, id: Value) -> Desired {
+    fn target(dimension: &str, id: &Value) -> Desired {
         let attributes = json!({"ScalableDimension": dimension, "ResourceId": id, "MinCapacity": 1, "MaxCapacity": 5});
         declared(TARGET, None, attributes)
     }
@@ -348,34 +348,34 @@ mod tests {
     #[test]
     fn a_scalable_target_moves_what_it_names() {
         let (kind, count) = ("AWS::ECS::Service", "ecs:service:DesiredCount");
-        let service = |id: &str| [target(count, json!(id))];
+        let service = |id: &str| [target(count, &json!(id))];
         check(kind, &["web"], &service("service/prod/web"), &["/DesiredCount 1..5 Cluster=prod"]);
         check(kind, &["api"], &service("service/prod/web"), &[]);
         check(kind, &["web"], &service("table/web"), &[]);
         check("AWS::DynamoDB::Table", &["web"], &service("service/prod/web"), &[]);
-        check(kind, &["api"], &[target(count, json!({"$unknown": true}))], &["/DesiredCount 1..5 unresolved"]);
+        check(kind, &["api"], &[target(count, &json!({"$unknown": true}))], &["/DesiredCount 1..5 unresolved"]);
         let index = "/GlobalSecondaryIndexes/[IndexName=by~1day]/ProvisionedThroughput/ReadCapacityUnits 1..5";
         let reads = "dynamodb:index:ReadCapacityUnits";
         check(
             "AWS::DynamoDB::Table",
             &["t"],
-            &[target(reads, json!("table/t/index/by-day"))],
+            &[target(reads, &json!("table/t/index/by-day"))],
             &[&index.replace("~1", "-")],
         );
         let any = "/GlobalSecondaryIndexes/*/ProvisionedThroughput/ReadCapacityUnits 1..5 unresolved";
-        check("AWS::DynamoDB::Table", &["t"], &[target(reads, json!({"$unknown": true}))], &[any]);
-        let alias = target("lambda:function:ProvisionedConcurrency", json!("function:pay:live"));
+        check("AWS::DynamoDB::Table", &["t"], &[target(reads, &json!({"$unknown": true}))], &[any]);
+        let alias = target("lambda:function:ProvisionedConcurrency", &json!("function:pay:live"));
         let moved = "/ProvisionedConcurrencyConfig/ProvisionedConcurrentExecutions 1..5 FunctionName=pay";
         check("AWS::Lambda::Alias", &["live"], &[alias], &[moved]);
         let arn = "arn:aws:kafka:eu-west-1:1:cluster/logs/u-1";
-        let storage = target("kafka:broker-storage:VolumeSize", json!(arn));
+        let storage = target("kafka:broker-storage:VolumeSize", &json!(arn));
         let moved = "/BrokerNodeGroupInfo/StorageInfo/EBSStorageInfo/VolumeSize 1..5";
         check("AWS::MSK::Cluster", &[arn], &[storage], &[moved]);
     }
 
     #[test]
     fn a_scheduled_action_moves_the_bounds_too() {
-        let mut scheduled = target("ecs:service:DesiredCount", json!("service/prod/web"));
+        let mut scheduled = target("ecs:service:DesiredCount", &json!("service/prod/web"));
         scheduled.attributes["ScheduledActions"] = json!([{"ScalableTargetAction": {"MaxCapacity": 20}}]);
         check("AWS::ECS::Service", &["web"], &[scheduled], &["/DesiredCount 1..5 1..20 Cluster=prod"]);
         let night = declared(SCHEDULE, None, json!({"AutoScalingGroupName": "g", "MinSize": 0, "DesiredCapacity": 0}));

@@ -10,6 +10,7 @@ use super::walk::{Place, Walk, pointer};
 use super::{ChangeOp, table};
 
 pub(super) const READ_ONLY: &str = "read-only: only the provider sets it";
+pub(super) const TEMPLATE: &str = "part of the template, and none of the resource";
 pub(super) const NOTHING: &str = "says nothing, as its absence does";
 pub(super) const DEFAULT: &str = "default value";
 pub(super) const MOVED: &str = "given back at another place, and the same there";

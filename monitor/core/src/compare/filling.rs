@@ -48,18 +48,11 @@ fn fill(value: &mut Value, given: &Value) {
 fn with(text: &str, given: &Value) -> String {
     let (mut out, mut rest) = (String::with_capacity(text.len()), text);
     while let Some((before, after)) = rest.split_once("${") {
+        let gap = after.split_once('}').and_then(|(name, after)| Some((filling(name, given)?, after)));
+        let (filling, after) = gap.unwrap_or_else(|| ("${".to_owned(), after));
         out.push_str(before);
-        let gap = after.split_once('}').and_then(|(name, rest)| Some((filling(name, given)?, rest)));
-        match gap {
-            Some((filling, after)) => {
-                out.push_str(&filling);
-                rest = after;
-            }
-            None => {
-                out.push_str("${");
-                rest = after;
-            }
-        }
+        out.push_str(&filling);
+        rest = after;
     }
     out + rest
 }

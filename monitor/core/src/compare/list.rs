@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::explain::DEFAULT;
 use super::pairs::{Lists, Partners};
 use super::walk::{Place, Step, Walk};
-use super::{ChangeOp, Class, Flavor, kubernetes, strict, undeclared};
+use super::{ChangeOp, Class, Flavor, kubernetes, policy, strict, undeclared};
 use crate::schema::mark;
 
 /// Lists whose order means something although every item could stand alone: what runs, what is tried first.
@@ -103,6 +103,9 @@ pub(super) fn compare<'a>(
     at: Place,
 ) {
     let lists = (lists.0.as_slice(), lists.1.as_slice());
+    if walk.knows(Class::Google) && is_policy(walk) && policy::same_grants(lists) {
+        return note_same_grants(walk, both, at);
+    }
     if walk.probes() && lists.0 == lists.1 {
         return;
     }
@@ -110,6 +113,17 @@ pub(super) fn compare<'a>(
         in_order(walk, both, lists, at);
     } else {
         matched(walk, both, lists, at);
+    }
+}
+
+/// Returns whether the list at hand is what a policy of Google's grants.
+fn is_policy(walk: &Walk<'_>) -> bool {
+    walk.flavor == Flavor::Gcp && walk.name() == "bindings"
+}
+
+fn note_same_grants<'a>(walk: &mut Walk<'a>, both: (&'a Value, &'a Value), at: Place) {
+    if both.0 != both.1 {
+        walk.fold("the same grants, gathered in another way", both, at);
     }
 }
 

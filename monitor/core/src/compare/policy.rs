@@ -2,6 +2,8 @@
 //!
 //! Does not evaluate a policy: two documents that allow the same in different words are different.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 /// Returns whether what is declared is a policy document as IAM knows it.
@@ -80,4 +82,27 @@ fn account(text: &str) -> Option<&str> {
         None => text,
     };
     (id.len() == 12 && id.bytes().all(|b| b.is_ascii_digit())).then_some(id)
+}
+
+/// Returns whether two policies of Google grant the same: a role to a member under a condition, however these are gathered.
+pub(super) fn same_grants((desired, observed): (&[Value], &[Value])) -> bool {
+    matches!((grants(desired), grants(observed)), (Some(left), Some(right)) if left == right)
+}
+
+/// Returns every role with each of its members, whose mail addresses are kept in lower case.
+fn grants(bindings: &[Value]) -> Option<BTreeSet<(&str, String, String)>> {
+    let mut grants = BTreeSet::new();
+    for binding in bindings {
+        let known = |name: &String| matches!(name.as_str(), "role" | "members" | "condition" | "bindingId");
+        let map = binding.as_object().filter(|map| map.keys().all(known))?;
+        let role = map.get("role")?.as_str()?;
+        let condition = map.get("condition").filter(|condition| !condition.is_null());
+        let condition = condition.map(ToString::to_string).unwrap_or_default();
+        for member in map.get("members")?.as_array()? {
+            let member = member.as_str()?;
+            let member = if member.contains('@') { member.to_ascii_lowercase() } else { member.to_owned() };
+            grants.insert((role, member, condition.clone()));
+        }
+    }
+    Some(grants)
 }

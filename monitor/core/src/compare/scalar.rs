@@ -571,7 +571,7 @@ fn azure(walk: &Walk<'_>, left: &str, right: &str) -> bool {
     if name == "type" && walk.path.len() == 1 {
         return left.eq_ignore_ascii_case(right);
     }
-    if name == "location" {
+    if ["ocation", "ocations", "ocationName"].iter().any(|end| name.ends_with(end)) {
         let place = |text: &str| text.chars().filter(|c| *c != ' ').map(|c| c.to_ascii_lowercase()).collect::<String>();
         return place(left) == place(right);
     }

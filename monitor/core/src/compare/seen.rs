@@ -303,6 +303,46 @@ fn what_is_given_back_at_another_place_is_compared_there() {
 }
 
 #[test]
+fn units_of_tokens_are_told_as_they_are() {
+    let client = |unit: &str| json!({"TokenValidityUnits": {"AccessToken": unit}});
+    let (kind, schema, context) = (Kind::from("AWS::Cognito::UserPoolClient"), Schema::default(), Context::default());
+    let (mask, strictly) = (MaskKey::new([1; 32]), Strictly::default());
+    let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask, strictly };
+    let change = |observed: &str| compare(&client("minutes"), &client(observed), facts).changes.remove(0);
+    assert_eq!((change("hours").observed, change("hours").sensitive), (json!("hours"), false));
+    assert!(change("hunter2").sensitive && !format!("{:?}", change("hunter2")).contains("hunter2"));
+}
+
+/// The stack's own tags cannot be known from its template: they are listed, and so are no drift unless somebody says so.
+#[test]
+fn tags_that_a_stack_puts_there_are_no_drift() {
+    let tag = |key: &str| json!({"Key": key, "Value": "x"});
+    let stack = [
+        tag("aws:cloudformation:stack-name"),
+        tag("aws:cloudformation:logical-id"),
+        tag("aws:cloudformation:stack-id"),
+    ];
+    let read = |more: &[Value]| json!({"A": 1, "Tags": stack.iter().chain(more).cloned().collect::<Vec<_>>()});
+    let order = Order { kind: "*".to_owned(), pointer: String::new(), watch: Watch::Strict };
+    let (kind, schema, context) = (Kind::from(THING), Schema::default(), Context::default());
+    let (usual, everything) = (Strict::usual(&kind), Strict::ordered(&kind, &[order]));
+    let changes = |strict: &Strict, desired: &Value, observed: &Value| {
+        let strictly = Strictly { strict: Some(strict), ..Strictly::default() };
+        let mask = MaskKey::new([1; 32]);
+        let facts =
+            Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Full, mask: &mask, strictly };
+        compare(desired, observed, facts).changes.len()
+    };
+    for desired in [json!({"A": 1}), json!({"A": 1, "Tags": []}), json!({"A": 1, "Tags": [tag("team")]})] {
+        let own: Vec<Value> = desired["Tags"].as_array().cloned().unwrap_or_default();
+        assert_eq!(changes(&everything, &desired, &read(&own)), 0, "{desired}");
+        let of_stack: Vec<Value> = own.iter().cloned().chain([tag("cost-center")]).collect();
+        assert_eq!(changes(&usual, &desired, &read(&of_stack)), 0, "{desired}");
+        assert_eq!(changes(&everything, &desired, &read(&of_stack)), 1, "{desired}");
+    }
+}
+
+#[test]
 fn the_first_rule_that_matches_decides() {
     let check = |kind: &str, at: &dyn Fn(Value) -> Value, changed: &str| {
         let rule = |name: &str| json!({"Claim": name, "Then": {"Go": name}});
@@ -322,4 +362,107 @@ fn the_first_rule_that_matches_decides() {
     check("AWS::CloudFront::Distribution", &origins, at);
     let choices = |choices| json!({"Definition": {"States": {"A": {"Choices": choices}}}});
     check("AWS::StepFunctions::StateMachine", &choices, "/Definition/States/A/Choices/0");
+}
+
+const VM: &str = "Microsoft.Compute/virtualMachines";
+
+#[test]
+fn azure_tells_places_identifiers_and_names_in_many_ways() {
+    let at = |place: &str| json!({"location": place, "properties": {"failover": {"locationName": place}}});
+    check(VM, at("West Europe"), at("westeurope"), &[]);
+    check(VM, at("West Europe"), at("northeurope"), &["/location", "/properties/failover/locationName"]);
+    let id = "/subscriptions/s/resourceGroups/G/providers/Microsoft.Network/publicIPAddresses/web";
+    let reference = |id: &str| json!({"properties": {"publicIPAddress": {"id": id}}});
+    check(VM, reference(&id.to_uppercase()), reference(id), &[]);
+    check(VM, reference(id), reference(&id.replace("web", "api")), &["/properties/publicIPAddress/id"]);
+    let subnet = |name: &str, value: Value| json!({"properties": {name: value}});
+    let (one, many) = ("addressPrefix", "addressPrefixes");
+    check(VM, subnet(one, json!("10.0.0.0/24")), subnet(many, json!(["10.0.0.0/24"])), &[]);
+    check(VM, subnet(many, json!(["10.0.0.0/24"])), subnet(one, json!("10.0.0.0/24")), &[]);
+    check(VM, subnet(one, json!("10.0.0.0/24")), subnet(many, json!(["10.1.0.0/24"])), &["/properties/addressPrefix"]);
+    check(
+        VM,
+        subnet(one, json!("10.0.0.0/24")),
+        subnet(many, json!(["10.0.0.0/24", "10.1.0.0/24"])),
+        &["/properties/addressPrefix"],
+    );
+    check(VM, subnet("HardwareProfile", json!({"a": 1})), subnet("hardwareProfile", json!({"a": 1})), &[]);
+    check(
+        VM,
+        subnet("HardwareProfile", json!({"a": 1})),
+        subnet("hardwareProfile", json!({"a": 2})),
+        &["/properties/HardwareProfile/a"],
+    );
+    let tags = |name: &str, value: &str| json!({"tags": {name: value}});
+    check(VM, tags("Team", "x"), tags("team", "x"), &[]);
+    check(VM, tags("Team", "x"), tags("team", "X"), &["/tags/Team"]);
+}
+
+#[test]
+fn what_only_azure_or_a_template_says_is_no_drift() {
+    let vm = |state: &str, size: &str| {
+        json!({"etag": state, "systemData": {"lastModifiedAt": state},
+            "properties": {"provisioningState": state, "vmSize": size, "parts": [{"etag": state, "size": size}]}})
+    };
+    check(VM, vm("a", "1"), vm("b", "1"), &[]);
+    check(VM, vm("a", "1"), vm("b", "2"), &["/properties/parts/0/size", "/properties/vmSize"]);
+    let template = json!({"apiVersion": "2024-01-01", "dependsOn": ["x"], "properties": {"a": 1}});
+    check(VM, template, json!({"properties": {"a": 1}}), &[]);
+    check(VM, json!({"tags": {"etag": "a"}}), json!({"tags": {"etag": "b"}}), &["/tags/etag"]);
+}
+
+const FIREWALL: &str = "compute.googleapis.com/Firewall";
+
+#[test]
+fn google_names_one_thing_in_many_ways() {
+    let of = |name: &str| json!({"network": name});
+    let path = "projects/p/global/networks/default";
+    let url = format!("https://www.googleapis.com/compute/v1/{path}");
+    let full = format!("//compute.googleapis.com/{path}");
+    for one in [path, &url, &full, "global/networks/default"] {
+        for other in [path, &url, &full] {
+            let found = seen_at("p", FIREWALL, (&of(one), &of(other)));
+            assert_eq!(found, [""; 0], "{one} {other}");
+        }
+        let another = of("https://www.googleapis.com/compute/v1/projects/q/global/networks/default");
+        assert_eq!(seen_at("p", FIREWALL, (&of(one), &another)), ["/network"], "{one}");
+        assert_eq!(seen_at("p", FIREWALL, (&of(one), &of(&url.replace("default", "other")))), ["/network"], "{one}");
+    }
+    assert_eq!(seen_at("p", FIREWALL, (&of("default"), &of(&url))), [""; 0]);
+}
+
+fn seen_at(project: &str, kind: &str, (desired, observed): (&Value, &Value)) -> Vec<String> {
+    let (kind, schema, mask) = (Kind::from(kind), Schema::default(), MaskKey::new([1; 32]));
+    let context = Context { account: project.to_owned(), ..Context::default() };
+    let (depth, strictly) = (Depth::Full, Strictly::default());
+    let facts = Facts { kind: &kind, schema: &schema, context: &context, depth, mask: &mask, strictly };
+    compare(desired, observed, facts).changes.into_iter().map(|change| change.path).collect()
+}
+
+#[test]
+fn grants_count_and_how_they_are_gathered_does_not() {
+    let binding = |role: &str, members: &[&str]| json!({"role": role, "members": members});
+    let policy = |bindings: &[Value]| json!({"iamPolicy": {"bindings": bindings, "etag": "x"}});
+    let kind = "cloudresourcemanager.googleapis.com/Project";
+    let declared =
+        policy(&[binding("a", &["user:X@a.example", "user:y@a.example"]), binding("b", &["user:x@a.example"])]);
+    let same =
+        [binding("b", &["user:x@a.example"]), binding("a", &["user:y@a.example"]), binding("a", &["user:x@a.example"])];
+    check(kind, declared.clone(), policy(&same), &[]);
+    let at = "/iamPolicy/bindings";
+    for other in [
+        [binding("a", &["user:x@a.example"]), binding("b", &["user:x@a.example"])],
+        [
+            binding("a", &["user:x@a.example", "user:y@a.example", "user:z@a.example"]),
+            binding("b", &["user:x@a.example"]),
+        ],
+        [binding("a", &["user:x@a.example", "user:y@a.example"]), binding("c", &["user:x@a.example"])],
+    ] {
+        let found = seen(kind, &Schema::default(), (&declared, &policy(&other)));
+        assert!(found.iter().any(|path| path.starts_with(at)), "{found:?}");
+    }
+    let mut conditional = same.clone();
+    conditional[0]["condition"] = json!({"expression": "request.time < timestamp('2030-01-01T00:00:00Z')"});
+    let found = seen(kind, &Schema::default(), (&declared, &policy(&conditional)));
+    assert!(!found.is_empty(), "a condition counts");
 }

@@ -35,7 +35,7 @@ const SECRET_WORDS: [&str; 22] = [
 ];
 
 /// Endings of attributes that are about a secret and are none.
-const ABOUT_SECRETS: [&str; 43] = [
+const ABOUT_SECRETS: [&str; 44] = [
     "param",
     "parameter",
     "reference",
@@ -79,14 +79,16 @@ const ABOUT_SECRETS: [&str; 43] = [
     "ttl",
     "hours",
     "days",
+    "strategy",
 ];
 
 /// Attributes that only carry such a word: a pagination token or a mount switch holds no secret.
-const HARMLESS: [&str; 9] = [
+const HARMLESS: [&str; 10] = [
     "automountserviceaccounttoken",
     "encryptionkey",
     "primarykey",
     "kmsmasterkey",
+    "masterusersecret",
     "authorizercredentials",
     "credentials",
     "httptokens",
@@ -143,6 +145,23 @@ pub(super) fn is_secret_place(walk: &Walk<'_>) -> bool {
     walk.inside(|name| (secret_kind && is_data(name)) || is_secret_name(name))
 }
 
+/// In what spans of time are measured.
+const UNITS: [&str; 7] = ["seconds", "minutes", "hours", "days", "weeks", "months", "years"];
+
+/// Returns whether an attribute of this name says in what others are measured: `TokenValidityUnits`.
+fn measures(name: &str) -> bool {
+    is_camel(name) && name.ends_with("Units")
+}
+
+fn is_unit(value: &Value) -> bool {
+    value.is_null() || value.as_str().is_some_and(|text| UNITS.contains(&text))
+}
+
+/// Returns whether the values at hand only say in what something is measured, though they stand under the name of a secret.
+pub(super) fn is_measure(walk: &Walk<'_>, values: [&Value; 2]) -> bool {
+    walk.inside(measures) && values.into_iter().all(is_unit)
+}
+
 /// Shows values, with the secrets among them masked, and remembers whether there were any.
 pub(super) struct Veil<'a> {
     mask: &'a MaskKey,
@@ -168,6 +187,9 @@ impl<'a> Veil<'a> {
             _ if secret || unreadable => self.masked(value),
             Value::Object(map) => {
                 let pairs = map.iter().map(|(name, inner)| {
+                    if measures(name) && inner.as_object().is_some_and(|units| units.values().all(is_unit)) {
+                        return (name.clone(), inner.clone());
+                    }
                     let spot = self.schema.and_then(|tree| tree.named(spot, name));
                     (name.clone(), self.shown(inner, spot, is_secret_entry(map, name)))
                 });
@@ -407,6 +429,8 @@ mod tests {
             "Name",
             "PasswordLength",
             "Password_Policy",
+            "AuthTokenUpdateStrategy",
+            "MasterUserSecret",
         ];
         check(is_secret_name, &plain, false);
     }
@@ -452,6 +476,22 @@ mod tests {
             "postgres://host/db",
         ];
         check(looks_secret, &plain, false);
+    }
+
+    #[test]
+    fn units_are_shown_and_nothing_else_under_the_name_of_a_secret() {
+        let mask = MaskKey::new([1; 32]);
+        let shown = |value: &Value| masked(&mask, value).to_string();
+        let units = json!({"TokenValidityUnits": {"AccessToken": "minutes", "RefreshToken": "days"}});
+        assert_eq!(shown(&units), units.to_string());
+        for other in [
+            json!({"TokenValidityUnits": {"AccessToken": "minutes", "RefreshToken": "hunter2"}}),
+            json!({"Units": {"AccessToken": {"Deep": "hunter2"}}}),
+            json!({"AccessToken": "hours"}),
+        ] {
+            assert!(shown(&other).contains("(sensitive"), "{other}");
+            assert!(!shown(&other).contains("hunter2"), "{other}");
+        }
     }
 
     #[test]

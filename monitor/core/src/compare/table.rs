@@ -10,13 +10,23 @@ use std::sync::LazyLock;
 use serde_json::Value;
 
 use super::Flavor;
-use crate::schema::{Tree, mark};
+use crate::schema::{ANYWHERE, Tree, mark};
 
 /// The facts about the kinds of each cloud.
-const TABLES: [&str; 2] = [include_str!("facts/aws.tsv"), include_str!("facts/azure.tsv")];
+const TABLES: [&str; 3] =
+    [include_str!("facts/aws.tsv"), include_str!("facts/azure.tsv"), include_str!("facts/gcp.tsv")];
+
+/// What stands for every kind of a cloud.
+const AZURE: &str = "microsoft.*";
+const GOOGLE: &str = "*.googleapis.com/*";
 
 /// What a line may say, besides `default=` and `usual=` with JSON and [`MOVED`] with places.
-const WORDS: [(&str, u32); 9] = [
+const WORDS: [(&str, u32); 12] = [
+    // Only the provider sets it.
+    ("read_only", mark::READ_ONLY),
+    ("template", mark::TEMPLATE),
+    // The keys are the user's own.
+    ("free_form", mark::FREE_FORM),
     // Not read back although the schema does not say so.
     ("not_read", mark::NOT_READ),
     // The service or other resources add items: more than the declared ones is no drift.
@@ -55,6 +65,16 @@ impl Fact {
         let mut fields = line.split('\t');
         let (kind, pointer, says) = (fields.next()?, fields.next()?, fields.next()?);
         Some(Self { kind, pointer, says, reason: fields.next()? })
+    }
+
+    /// Returns whether the fact is about a kind: by its name, or with every kind of its cloud.
+    fn is_about(&self, kind: &str) -> bool {
+        let is_azure = || Flavor::of(kind) == Flavor::Azure;
+        match self.kind {
+            AZURE => is_azure(),
+            GOOGLE => Flavor::of(kind) == Flavor::Gcp,
+            own => own == kind || own.eq_ignore_ascii_case(kind) && is_azure(),
+        }
     }
 
     fn add_to(self, tree: &mut Tree) {
@@ -152,11 +172,14 @@ pub(super) fn facts() -> impl Iterator<Item = Fact> {
 
 /// Returns why something is known of the attribute at `path`, if a fact is about it.
 pub(super) fn reason(kind: &str, path: &str) -> Option<&'static str> {
-    facts().find(|fact| fact.kind == kind && names(fact.pointer, path)).map(|fact| fact.reason)
+    facts().find(|fact| fact.is_about(kind) && names(fact.pointer, path)).map(|fact| fact.reason)
 }
 
 /// Returns whether a pointer with `*` for "each item" names exactly `path`.
 pub(super) fn names(pointer: &str, path: &str) -> bool {
+    if let Some(name) = pointer.strip_prefix(ANYWHERE) {
+        return path.rsplit('/').next() == Some(name);
+    }
     pointer.split('/').count() == path.split('/').count()
         && pointer.split('/').zip(path.split('/')).all(|(wanted, step)| wanted == "*" || wanted == step)
 }
@@ -165,7 +188,8 @@ pub(super) fn names(pointer: &str, path: &str) -> bool {
 pub(super) fn of(kind: &str) -> &'static Tree {
     static TREES: LazyLock<HashMap<&'static str, Tree>> = LazyLock::new(trees);
     let found = match Flavor::of(kind) {
-        Flavor::Azure => TREES.get(kind.to_ascii_lowercase().as_str()),
+        Flavor::Azure => TREES.get(kind.to_ascii_lowercase().as_str()).or_else(|| TREES.get(AZURE)),
+        Flavor::Gcp => TREES.get(kind).or_else(|| TREES.get(GOOGLE)),
         _ => TREES.get(kind),
     };
     found.unwrap_or_else(nothing)
@@ -180,7 +204,7 @@ pub(super) fn nothing() -> &'static Tree {
 /// Returns what would be known of the kind of `hidden` without it.
 pub(super) fn without(hidden: Fact) -> Tree {
     let mut tree = Tree::default();
-    for fact in facts().filter(|fact| fact.kind == hidden.kind && *fact != hidden) {
+    for fact in facts().filter(|fact| fact.is_about(hidden.kind) && *fact != hidden) {
         fact.add_to(&mut tree);
     }
     tree.close();
@@ -188,11 +212,9 @@ pub(super) fn without(hidden: Fact) -> Tree {
 }
 
 fn trees() -> HashMap<&'static str, Tree> {
-    let mut trees: HashMap<&'static str, Tree> = HashMap::new();
-    for fact in facts() {
-        fact.add_to(trees.entry(fact.kind).or_default());
-    }
-    for tree in trees.values_mut() {
+    let mut trees: HashMap<&'static str, Tree> = facts().map(|fact| (fact.kind, Tree::default())).collect();
+    for (kind, tree) in &mut trees {
+        facts().filter(|fact| fact.is_about(kind)).for_each(|fact| fact.add_to(tree));
         tree.close();
     }
     trees
@@ -218,7 +240,9 @@ mod tests {
 
     #[test]
     fn facts_are_in_order_and_said_once() {
-        let names: Vec<_> = facts().map(|fact| (fact.kind, fact.pointer)).collect();
-        assert!(names.is_sorted_by(|a, b| a < b), "{:?}", names.windows(2).find(|pair| pair[0] >= pair[1]));
+        for table in TABLES {
+            let names: Vec<_> = table.lines().filter_map(Fact::of).map(|fact| (fact.kind, fact.pointer)).collect();
+            assert!(names.is_sorted_by(|a, b| a < b), "{:?}", names.windows(2).find(|pair| pair[0] >= pair[1]));
+        }
     }
 }

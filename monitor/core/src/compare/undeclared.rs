@@ -73,7 +73,9 @@ fn is_off(text: &str) -> bool {
 }
 
 fn is_provider_tag(walk: &Walk<'_>, name: &str, value: &Value) -> bool {
-    if name.starts_with("aws:") {
+    if name.starts_with("aws:")
+        || walk.flavor == Flavor::Gcp && is_googles(name) && walk.inside(|name| name.ends_with("abels"))
+    {
         return true;
     }
     match value {
@@ -85,6 +87,11 @@ fn is_provider_tag(walk: &Walk<'_>, name: &str, value: &Value) -> bool {
         }
         value => walk.inside(list::is_tags) && in_stack(walk, name, value),
     }
+}
+
+/// Returns whether a label is one that Google's services and tools put there.
+fn is_googles(label: &str) -> bool {
+    label.starts_with("goog-") || label.starts_with("gke-")
 }
 
 fn is_own_tag(item: &Value) -> bool {

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use serde_json::{Map, Value};
 
-use super::explain::{self, BOOKKEEPING, DEFAULT, Fold, MOVED, NOTHING, READ_ONLY};
+use super::explain::{self, BOOKKEEPING, DEFAULT, Fold, MOVED, NOTHING, READ_ONLY, TEMPLATE};
 use super::{
     Change, ChangeOp, Class, Comparison, Facts, Flavor, Knowledge, Unknown, filling, kubernetes, list, owner, policy,
     scalar, scaler, sensitive, strict, table, undeclared,
@@ -40,6 +40,7 @@ pub(super) struct Place {
 
 /// Marks that hold for everything below.
 const INHERITED: u32 = mark::READ_ONLY
+    | mark::TEMPLATE
     | mark::WRITE_ONLY
     | mark::CREATE_ONLY
     | mark::NOT_READ
@@ -152,7 +153,11 @@ impl<'a> Walk<'a> {
     pub(super) fn named(&self, at: Place, name: &str) -> Place {
         let spots =
             [self.schema.named(at.schema, name), self.table.named(at.table, name), self.strict.named(at.strict, name)];
-        self.placed(spots, at)
+        let mut place = self.placed(spots, at);
+        if at.marks & mark::FREE_FORM == 0 {
+            place.marks |= self.table.marks_anywhere(name);
+        }
+        place
     }
 
     pub(super) fn item(&self, at: Place) -> Place {
@@ -217,8 +222,8 @@ impl<'a> Walk<'a> {
             self.differs = true;
             return;
         }
-        if at.marks & mark::READ_ONLY != 0 {
-            return self.fold(READ_ONLY, (desired, observed), at);
+        if at.marks & (mark::READ_ONLY | mark::TEMPLATE) != 0 {
+            return self.fold(said_in_vain(at), (desired, observed), at);
         }
         if is_unresolved(desired) {
             return self.unknown("unresolved");
@@ -344,7 +349,7 @@ impl<'a> Walk<'a> {
         if found.is_some() {
             return found;
         }
-        if self.flavor != Flavor::Aws {
+        if !matches!(self.flavor, Flavor::Aws | Flavor::Azure) {
             return None;
         }
         let renamed = OPERATORS.iter().find(|(old, _)| *old == name).filter(|_| self.knows(Class::Operator));
@@ -353,12 +358,23 @@ impl<'a> Walk<'a> {
         }
         let declared = |key: &String| self.owners.last().is_some_and(|(desired, _)| desired.contains_key(key));
         let other = |key: &&String| {
-            self.knows(Class::Respelled)
-                && at.marks & mark::FREE_FORM == 0
-                && key.eq_ignore_ascii_case(name)
-                && !declared(key)
+            self.knows(Class::Respelled) && self.may_respell(at) && key.eq_ignore_ascii_case(name) && !declared(key)
         };
-        observed.keys().filter(other).min().and_then(|key| observed.get(key))
+        let respelled = observed.keys().filter(other).min();
+        let counted = || observed.keys().filter(|key| self.is_plural(key, name) && !declared(key)).min();
+        respelled.or_else(counted).and_then(|key| observed.get(key))
+    }
+
+    /// Returns whether case says nothing in the names of the object at hand: not where people invent them, but in Azure's tags.
+    fn may_respell(&self, at: Place) -> bool {
+        at.marks & mark::FREE_FORM == 0 || self.flavor == Flavor::Azure && self.name() == "tags"
+    }
+
+    /// Returns whether one name is that of a list and the other that of the only item of it, both of which Azure takes for
+    /// one thing: `addressPrefix` and `addressPrefixes`.
+    fn is_plural(&self, left: &str, right: &str) -> bool {
+        let ends = |many: &str, one: &str| many.strip_prefix(one).is_some_and(|end| matches!(end, "s" | "es"));
+        self.flavor == Flavor::Azure && self.knows(Class::Single) && (ends(left, right) || ends(right, left))
     }
 
     /// Compares a declared value that was not read under its name with what was read where the service gives it back.
@@ -428,9 +444,11 @@ impl<'a> Walk<'a> {
             });
         }
         let said = |key: &str| desired.get(key).is_some_and(|value| !value.is_null());
-        let respelled = |key: &String| at.marks & mark::FREE_FORM == 0 && key.eq_ignore_ascii_case(name) && said(key);
+        let respelled = |key: &String| self.may_respell(at) && key.eq_ignore_ascii_case(name) && said(key);
         let renamed = || synonym(name).is_some_and(said);
-        if self.probing > 0 || (self.flavor == Flavor::Aws && (desired.keys().any(respelled) || renamed())) {
+        let is_same_name = |key: &String| respelled(key) || self.is_plural(key, name) && said(key);
+        let folds_names = matches!(self.flavor, Flavor::Aws | Flavor::Azure);
+        if self.probing > 0 || (folds_names && (desired.keys().any(is_same_name) || renamed())) {
             return;
         }
         if self.flavor == Flavor::Kubernetes && self.path.is_empty() && kubernetes::is_string_data(desired, name, value)
@@ -555,7 +573,9 @@ impl<'a> Walk<'a> {
         }
         match desired {
             _ if is_empty(desired) => self.fold(NOTHING, (desired, &Value::Null), at),
-            _ if at.marks & mark::READ_ONLY != 0 => self.fold(READ_ONLY, (desired, &Value::Null), at),
+            _ if at.marks & (mark::READ_ONLY | mark::TEMPLATE) != 0 => {
+                self.fold(said_in_vain(at), (desired, &Value::Null), at);
+            }
             _ if self.is_default(desired, at) => self.fold(DEFAULT, (desired, &Value::Null), at),
             _ if self.is_any_port(desired) => self.fold(Class::AnyPort.fold(), (desired, &Value::Null), at),
             _ if is_unresolved(desired) => self.unknown("unresolved"),
@@ -588,7 +608,7 @@ impl<'a> Walk<'a> {
     /// The same where what it was part of is gone too: a default is what a part is of something that is there, so only
     /// one that says nothing or off stays what it was.
     fn is_lost_below(&mut self, desired: &'a Value, at: Place) -> bool {
-        const UNREADABLE: u32 = mark::READ_ONLY | mark::WRITE_ONLY | mark::NOT_READ;
+        const UNREADABLE: u32 = mark::READ_ONLY | mark::TEMPLATE | mark::WRITE_ONLY | mark::NOT_READ;
         let unreadable = self.facts.depth == Depth::Listed || at.marks & UNREADABLE != 0;
         let off = undeclared::is_silent(desired) && self.is_default(desired, at);
         let said_once = self.is_instruction() || self.is_any_port(desired);
@@ -662,7 +682,8 @@ impl<'a> Walk<'a> {
     /// Returns two values as they may be shown, and whether anything in them was masked.
     pub(super) fn shown(&self, (desired, observed): (&Value, &Value), at: Place) -> (Value, Value, bool) {
         let mut veil = sensitive::Veil::new(self.facts, self.schema);
-        let secret = sensitive::is_secret_place(self) || self.is_beside_secret() || at.marks & mark::WRITE_ONLY != 0;
+        let named = sensitive::is_secret_place(self) || self.is_beside_secret();
+        let secret = at.marks & mark::WRITE_ONLY != 0 || named && !sensitive::is_measure(self, [desired, observed]);
         let (desired, observed) = (veil.shown(desired, at.schema, secret), veil.shown(observed, at.schema, secret));
         (desired, observed, veil.lifted())
     }
@@ -680,6 +701,11 @@ impl<'a> Walk<'a> {
             self.out.unknown.push(Unknown { path: pointer(&self.path), reason });
         }
     }
+}
+
+/// Returns why it says nothing that Git declares a value which nobody can set.
+fn said_in_vain(at: Place) -> &'static str {
+    if at.marks & mark::TEMPLATE != 0 { TEMPLATE } else { READ_ONLY }
 }
 
 /// Returns the value at the end of a way below an object. Where the only item of a list is asked for and there are several,

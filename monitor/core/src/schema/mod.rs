@@ -240,6 +240,8 @@ pub(crate) mod mark {
     pub(crate) const QUANTITY: u32 = 1 << 16;
     pub(crate) const DURATION: u32 = 1 << 17;
     pub(crate) const ENCODED: u32 = 1 << 18;
+    /// Belongs to the template that declares the resource, and is no part of it.
+    pub(crate) const TEMPLATE: u32 = 1 << 20;
     /// The provider says nothing of what is inside.
     pub(crate) const UNSTATED: u32 = 1 << 19;
     /// Counts although it is not declared.
@@ -250,10 +252,15 @@ pub(crate) mod mark {
     pub(crate) const LAX: u32 = 1 << 31;
 }
 
+/// What a pointer begins with that means a name at any depth.
+pub(crate) const ANYWHERE: &str = "/**/";
+
 /// Pointer patterns as a tree: one step down per attribute name, no text is parsed while comparing.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     nodes: Vec<Node>,
+    /// What is said of a name at any depth.
+    anywhere: BTreeMap<Box<str>, u32>,
 }
 
 #[derive(Debug, Default, Clone)]
@@ -271,8 +278,13 @@ struct Node {
 pub(crate) type Spot = Option<u32>;
 
 impl Tree {
-    /// Adds what is said about `pointer`. Call [`Self::close`] after the last one.
+    /// Adds what is said about `pointer`; about a name at any depth where it begins with [`ANYWHERE`]. Call
+    /// [`Self::close`] after the last one.
     pub(crate) fn add(&mut self, pointer: &str, marks: u32, default: Option<&Value>) {
+        if let Some(name) = pointer.strip_prefix(ANYWHERE) {
+            *self.anywhere.entry(unescaped(name).into()).or_default() |= marks;
+            return;
+        }
         let at = self.at(pointer);
         if let Some(node) = self.nodes.get_mut(at as usize) {
             node.marks |= marks;
@@ -341,6 +353,11 @@ impl Tree {
     /// Returns the marks of `spot`.
     pub(crate) fn marks(&self, spot: Spot) -> u32 {
         spot.and_then(|spot| self.nodes.get(spot as usize)).map_or(0, |node| node.marks)
+    }
+
+    /// Returns the marks of a name wherever it stands.
+    pub(crate) fn marks_anywhere(&self, name: &str) -> u32 {
+        if self.anywhere.is_empty() { 0 } else { self.anywhere.get(name).copied().unwrap_or_default() }
     }
 
     /// Returns the default of `spot`.

@@ -49,8 +49,8 @@ pub struct Direct {
     pub named: &'static [Call],
     /// Which of those that are found belong to the kind.
     pub keep: Option<fn(&serde_json::Value) -> bool>,
-    /// Where what the first call lists says in which region it is, if that call lists those of all.
-    pub region: Option<&'static str>,
+    /// How to know in which region a thing is, if the first call lists those of all.
+    pub home: Option<Home>,
     /// What makes up CloudFormation's identifier; several are joined by `|`.
     pub name: &'static [&'static str],
     /// The attributes that the list shows.
@@ -59,6 +59,15 @@ pub struct Direct {
     pub parts: &'static [Part],
     /// Words of the service for something that does not exist.
     pub gone: &'static [&'static str],
+}
+
+/// How to know in which region a thing is.
+#[derive(Debug, Clone, Copy)]
+pub struct Home {
+    /// Where the list says so.
+    pub says: &'static str,
+    /// What to ask where it does not, and how to understand the answer.
+    pub asks: Option<(Call, fn(&serde_json::Value) -> Option<String>)>,
 }
 
 /// One call of a service.
@@ -194,14 +203,16 @@ impl Direct {
     const fn new(kind: &'static str, service: &'static Service, name: &'static [&'static str]) -> Self {
         let gone: &[&str] = &[];
         let (list, named, shape, parts): (&[Call], &[Call], &[Field], &[Part]) = (&[], &[], &[], &[]);
-        Self { kind, service, list, named, keep: None, region: None, name, shape, parts, gone }
+        Self { kind, service, list, named, keep: None, home: None, name, shape, parts, gone }
     }
 
     /// Returns the actions that must be allowed to read the kind.
     pub(super) fn actions(&self) -> impl Iterator<Item = String> {
         let own = self.list.iter().chain(self.named).map(|call| (self.service, call));
         let parts = self.parts.iter().map(|part| (part.service.unwrap_or(self.service), &part.call));
-        own.chain(parts).map(|(service, call)| match call.action {
+        let home = self.home.and_then(|home| home.asks).map(|(call, _)| (self.service, call));
+        let calls = own.chain(parts).map(|(service, call)| (service, *call)).chain(home);
+        calls.map(|(service, call)| match call.action {
             Some(action) => action.to_owned(),
             None => format!("{}:{}", service.prefix, call.operation),
         })

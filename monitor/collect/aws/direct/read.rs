@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::service::Arguments;
 use super::shape::{self, all, at, scalar};
-use super::{Arg, Call, Direct, Part};
+use super::{Arg, Call, Direct, Home, Part};
 use crate::collect::aws::call::Caller;
 use crate::collect::aws::cloud_control::{Stop, gap};
 use crate::collect::http::CallError;
@@ -122,9 +122,8 @@ impl Listing<'_> {
         let hasher = RandomState::new();
         let mut told = HashSet::new();
         let mut pages = Pages::new(first, self.arguments(first, &[], Sought::All));
-        while let Some(mut things) = self.page(&mut pages).await? {
-            things.retain(|thing| self.is_here(thing));
-            let things = self.descend(rest, things).await?;
+        while let Some(things) = self.page(&mut pages).await? {
+            let things = self.descend(rest, self.here(things).await).await?;
             let mut found = self.name_all(things)?;
             found.retain(|found| told.insert(hasher.hash_one(&found.name)));
             self.complete(&mut found, Sought::All).await;
@@ -153,9 +152,8 @@ impl Listing<'_> {
     /// Makes all calls of a chain to their ends.
     async fn every(&self, calls: &'static [Call], sought: Sought<'_>) -> Result<Vec<Value>, CallError> {
         let [first, rest @ ..] = calls else { return Ok(Vec::new()) };
-        let mut things = self.read_all(first, self.arguments(first, &[], sought)).await?;
-        things.retain(|thing| self.is_here(thing));
-        let things = self.descend(rest, things).await?;
+        let things = self.read_all(first, self.arguments(first, &[], sought)).await?;
+        let things = self.descend(rest, self.here(things).await).await?;
         // What failed below is not absent.
         match self.failures.first.lock().take() {
             Some(error) => Err(error),
@@ -250,9 +248,33 @@ impl Listing<'_> {
         call.with.iter().filter_map(|(name, arg)| Some(((*name).to_owned(), value(arg)?))).collect()
     }
 
-    fn is_here(&self, thing: &Value) -> bool {
-        let region = self.direct.region.and_then(|path| at(thing, path)).and_then(Value::as_str);
-        region.is_none_or(|region| *region == *self.reader.caller.region)
+    /// Returns those of the things that are in the region that is read. One of which that cannot be found out is told
+    /// nowhere, and leaves a gap everywhere.
+    async fn here(&self, things: Vec<Value>) -> Vec<Value> {
+        let Some(home) = self.direct.home else { return things };
+        let homes: Vec<_> = things.iter().map(|thing| self.home(home, thing)).collect();
+        let homes: Vec<_> = stream::iter(homes).buffered(CALLS_AT_ONCE).collect().await;
+        let is_here = |home: Option<String>| home.is_some_and(|home| *home == *self.reader.caller.region);
+        things.into_iter().zip(homes).filter_map(|(thing, home)| is_here(home).then_some(thing)).collect()
+    }
+
+    async fn home(&self, home: Home, thing: &Value) -> Option<String> {
+        if let Some(region) = at(thing, home.says).and_then(Value::as_str) {
+            return Some(region.to_owned());
+        }
+        let (call, understand) = home.asks?;
+        if self.failures.are_too_many(call.operation) {
+            return None;
+        }
+        let with = self.arguments(&call, &[thing], Sought::All);
+        match self.direct.service.call(self.reader.caller, call.operation, &with).await {
+            Ok(answer) => understand(&answer),
+            Err(error) if error.is(self.direct.gone) => None,
+            Err(error) => {
+                self.failures.add(call.operation, error);
+                None
+            }
+        }
     }
 
     /// Names what was found and gives it the attributes that a list shows, less what is not of the kind.

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::read::PARENT;
 use super::service::{S3, S3_CONTROL};
 use super::shape::{Field, all, each, flag, int, made, object, scalar, tags, text, texts, untold};
-use super::{Arg, Call, Direct, Part, call, part};
+use super::{Arg, Call, Direct, Home, Part, call, part};
 
 const GONE: &[&str] = &["NoSuchBucket"];
 
@@ -18,6 +18,21 @@ const ONE_BUCKET: Call = call("GET /", "Buckets.Bucket")
     .with(&[("max-buckets", Arg::Int(1000)), ("prefix", Arg::Name(0))])
     .pages("continuation-token", "ContinuationToken")
     .action("s3:ListAllMyBuckets");
+
+const HOME: Home = Home { says: "BucketRegion", asks: Some((LOCATION, location)) };
+
+const LOCATION: Call =
+    call("GET /{Bucket}?location", "").with(&[("Bucket", Arg::Of("Name"))]).action("s3:GetBucketLocation");
+
+/// The two oldest regions have no name here, or an older one.
+fn location(answer: &Value) -> Option<String> {
+    match answer {
+        Value::Null => Some("us-east-1".to_owned()),
+        Value::String(text) if text == "EU" => Some("eu-west-1".to_owned()),
+        Value::String(text) => Some(text.clone()),
+        _ => None,
+    }
+}
 
 /// Returns a part of a bucket: its path, the action that must be allowed, the words for "not set", and the attributes.
 const fn of_bucket(
@@ -39,7 +54,7 @@ const BLOCKS: &[Field] = &[
 pub(super) const BUCKET: Direct = Direct {
     list: &[BUCKETS],
     named: &[ONE_BUCKET],
-    region: Some("BucketRegion"),
+    home: Some(HOME),
     gone: GONE,
     shape: &[
         text("BucketName", "Name"),
@@ -205,7 +220,7 @@ pub(super) const BUCKET: Direct = Direct {
 pub(super) const BUCKET_POLICY: Direct = Direct {
     list: &[BUCKETS, POLICY],
     named: &[ONE_BUCKET, POLICY],
-    region: Some("BucketRegion"),
+    home: Some(HOME),
     gone: GONE,
     shape: &[text("Bucket", "^.Name"), made("PolicyDocument", "", policy)],
     ..Direct::new("AWS::S3::BucketPolicy", &S3, &["^.Name"])
@@ -228,7 +243,7 @@ const POLICY: Call = call("GET /{Bucket}?policy", "")
 pub(super) const BUCKET_ACL: Direct = Direct {
     list: &[BUCKETS, ACL],
     named: &[ONE_BUCKET, ACL],
-    region: Some("BucketRegion"),
+    home: Some(HOME),
     gone: GONE,
     shape: &[
         text("Bucket", "^.Name"),

@@ -23,8 +23,9 @@ async fn read(kind: &str, attributes: &[&str], server: &Server) -> Seen {
 
 fn buckets(asked: &Asked) -> Reply {
     let is = |what: &str| asked.input.get(what).is_some();
+    let listed = |name: &str| format!("<Bucket><Name>{name}</Name><BucketRegion>eu-west-1</BucketRegion></Bucket>");
     match &*asked.path {
-        "/" => xml("<R><Buckets><Bucket><Name>a</Name></Bucket><Bucket><Name>b</Name></Bucket></Buckets></R>"),
+        "/" => xml(&format!("<R><Buckets>{}{}</Buckets></R>", listed("a"), listed("b"))),
         _ if is("versioning") => xml("<V><Status>Enabled</Status></V>"),
         "/b" if is("encryption") => refuse(403, "AccessDenied"),
         _ if is("encryption") => refuse(404, "ServerSideEncryptionConfigurationNotFoundError"),
@@ -99,4 +100,23 @@ async fn a_list_ends_where_the_service_says_so_and_nowhere_else() {
     };
     check_list(unfit, 0, Some(GapReason::Malformed)).await;
     check_list(|_| say(200, "{}"), 0, Some(GapReason::Malformed)).await;
+}
+
+#[tokio::test]
+async fn a_bucket_is_told_where_it_is_and_nowhere_else() {
+    let script = |asked: &Asked| match &*asked.path {
+        "/" => {
+            let names = ["far", "here", "old", "shut"].map(|name| format!("<Bucket><Name>{name}</Name></Bucket>"));
+            xml(&format!("<R><Buckets>{}</Buckets></R>", names.concat()))
+        }
+        "/far" => xml("<LocationConstraint/>"),
+        "/old" => xml("<LocationConstraint>EU</LocationConstraint>"),
+        "/here" => xml("<LocationConstraint>eu-west-1</LocationConstraint>"),
+        _ => refuse(403, "AccessDenied"),
+    };
+    let server = Server::start(move |asked, _| script(asked)).await;
+    let seen = read(BUCKET, &["BucketName"], &server).await;
+    let told: BTreeSet<&str> = seen.partial.iter().map(|item| &*item.name).collect();
+    assert_eq!(told, ["here", "old"].into());
+    assert_eq!(seen.gaps, [(Some(BUCKET.to_owned()), GapReason::Denied)], "one of them may be here");
 }

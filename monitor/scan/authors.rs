@@ -1,6 +1,6 @@
 //! Since when something differs, and who made it so: the cloud's log is asked once in a pass, for all that is about to open.
 //!
-//! Logs are late. What nobody is known of is asked about again, for a bounded time; an opening never waits for it.
+//! Logs are late. What nobody is known of is asked about again, for a bounded time; no opening waits for an event.
 
 use std::collections::BTreeMap;
 

@@ -4,10 +4,13 @@
 //! their resources, and then, once for all that are not cleared up, everything that wrote in their time is read; never one
 //! look-up after another for each of many. Of a record only who, when, the name of the event and its id leave this module.
 
+use std::time::Duration;
+
 use driftwarden_core::finding::Actor;
 use driftwarden_core::resource::GapReason;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 
 use self::record::Record;
 use self::suspects::Suspects;
@@ -30,6 +33,8 @@ const SOURCE: &str = "cloudtrail";
 const FEW: usize = 3;
 /// Look-ups in one look; at two in a second, ten seconds of it. Newest events come first, so those are read.
 const MOST_LOOKUPS: usize = 20;
+/// How long a scan waits for it.
+const LONGEST: Duration = Duration::from_secs(20);
 /// How far back everything is read, where no look tells since when something differs.
 const LOOK_BACK: SignedDuration = SignedDuration::from_hours(24);
 /// By how much the clocks of AWS and of ours may differ, and a reading may lag behind a write.
@@ -45,7 +50,10 @@ pub(super) fn nobody(deeds: &[Deed]) -> Vec<Actor> {
 /// Returns who did each deed, as far as the log tells, and why not all of it was read. Our own sessions are called `own`.
 pub(super) async fn authors(caller: &Caller, deeds: &[Deed], own: &str) -> (Vec<Actor>, Option<String>) {
     let mut inquiry = Inquiry { caller, suspects: Suspects::of(deeds, own), lookups: MOST_LOOKUPS };
-    let error = inquiry.inquire(deeds).await.err().map(|error| error.detail);
+    let asked = timeout(LONGEST, inquiry.inquire(deeds)).await;
+    // What opens is told without an actor rather than late; it is asked about again.
+    let late = || Err(CallError::new(GapReason::Timeout, "CloudTrail takes longer than is waited for"));
+    let error = asked.unwrap_or_else(|_| late()).err().map(|error| error.detail);
     (inquiry.suspects.actors(), error)
 }
 

@@ -36,6 +36,7 @@ const SERVICES: &[&str] = &[
 const KINDS: &[&str] = &[
     "AWS::DirectConnect::DirectConnectGateway",
     "AWS::ECR::PublicRepository",
+    "AWS::S3::AccountPublicAccessBlock",
     "AWS::S3::MultiRegionAccessPoint",
     "AWS::S3::MultiRegionAccessPointPolicy",
 ];

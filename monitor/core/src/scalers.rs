@@ -218,11 +218,14 @@ impl Giver<'_> {
     /// Returns a scaler that moves nothing yet; in doubt if it is not known what it is about.
     fn scaler(self, about: Option<&str>) -> Scaler {
         let Desired { kind, origin, .. } = self.desired;
+        let named = about.map(|about| format!(" of `{about}`")).unwrap_or_default();
+        let placed =
+            if origin.file.is_empty() { String::new() } else { format!(" in {}:{}", origin.file, origin.line) };
         Scaler {
             pointer: String::new(),
             ranges: Vec::new(),
             holds: Vec::new(),
-            who: format!("{kind} in {}:{}", origin.file, origin.line),
+            who: format!("{kind}{named}{placed}"),
             doubt: about.is_none().then_some(UNRESOLVED),
         }
     }

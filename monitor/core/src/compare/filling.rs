@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use super::sensitive::{is_secret_name, looks_secret};
 use super::walk::is_unresolved;
 
 /// How a gap begins that somebody else fills, as templates write it.
@@ -62,7 +63,9 @@ fn filling(name: &str, given: &Value) -> Option<String> {
         return Some(open(name));
     }
     Some(match given.get(name)? {
-        Value::String(text) if !is_open(&Value::from(text.as_str())) => text.clone(),
+        // A secret is not written into a text that is shown: its place stays a gap.
+        _ if is_secret_name(name) => open(name),
+        Value::String(text) if !text.contains(OPEN) && !looks_secret(text) => text.clone(),
         value @ (Value::Number(_) | Value::Bool(_)) => value.to_string(),
         _ => open(name),
     })
@@ -78,6 +81,19 @@ pub(super) fn is_open(value: &Value) -> bool {
         Value::String(text) => text.contains(OPEN),
         Value::Array(items) => items.iter().any(is_open),
         Value::Object(map) => is_unresolved(value) || map.values().any(is_open),
+        _ => false,
+    }
+}
+
+/// Returns whether a secret fills a gap of a declared value, so that it stands in what was read.
+pub(super) fn holds_secret(value: &Value) -> bool {
+    match value {
+        Value::String(text) => text.split(OPEN).skip(1).any(|rest| {
+            let name = rest.split_once("}}").map_or(rest, |(name, _)| name);
+            name.starts_with("secretsmanager:") || name.starts_with("ssm-secure:") || is_secret_name(name)
+        }),
+        Value::Array(items) => items.iter().any(holds_secret),
+        Value::Object(map) => map.values().any(holds_secret),
         _ => false,
     }
 }
@@ -186,6 +202,23 @@ mod tests {
         assert_eq!(compared(&declared, &read("f")), "");
         assert_eq!(compared(&declared, &read("g")), "/Definition");
         assert_eq!(compared(&declared, &json!({})), "?/Definition");
+    }
+
+    #[test]
+    fn what_fills_a_gap_is_not_shown_if_it_is_a_secret() {
+        let schema = Schema::default();
+        let (kind, context, mask) = (Kind::from("AWS::X::Y"), Context::default(), MaskKey::new([1; 32]));
+        let (depth, strictly) = (Depth::Full, Strictly::default());
+        let facts = Facts { kind: &kind, schema: &schema, context: &context, depth, mask: &mask, strictly };
+        let read = json!({"DefinitionString": r#"{"auth": "hunter2", "A": 2}"#});
+        for declared in [
+            machine(r#"{"auth": "${Token}", "A": 1}"#, &json!({"Token": "hunter2"})),
+            json!({"DefinitionString": r#"{"auth": "{{resolve:secretsmanager:x:SecretString:y}}", "A": 1}"#}),
+        ] {
+            let found = compare(&declared, &read, facts);
+            assert!(found.changes.len() == 1 && found.changes[0].sensitive, "{declared}");
+            assert!(!format!("{found:?}").contains("hunter2"), "{declared}");
+        }
     }
 
     #[test]

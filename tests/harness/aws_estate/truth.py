@@ -2,7 +2,8 @@
 
 Each teller yields (identifier, name, attributes). The name is the same wherever the estate is sown; what has no name of its own takes it
 from its tag `Name`, and what lacks one, such as a network that an account is born with, has the identifier. Attributes are a part of what
-CloudFormation has, plain and without doubt; one that is None is not stated.
+CloudFormation has, plain and without doubt; one that is None is not set. One that says nothing of
+some things is left out there.
 """
 import json
 import urllib.parse
@@ -31,8 +32,7 @@ def tell(places, kinds):
             entered.add(place.account)
             for identifier, name, attributes, *region in teller(place):
                 where = region[0] if region else GLOBAL if worldwide else place.region
-                stated = {key: value for key, value in attributes.items() if value is not None}
-                yield {"account": place.account, "region": where, "kind": kind, "id": identifier, "name": name or identifier, "attributes": stated}
+                yield {"account": place.account, "region": where, "kind": kind, "id": identifier, "name": name or identifier, "attributes": attributes}
 
 
 def tags(found, key="Key", value="Value"):
@@ -184,7 +184,7 @@ def volumes(place):
     for volume in place.all("ec2", "describe_volumes", "Volumes"):
         yield volume["VolumeId"], called(volume.get("Tags")), {
             "Size": volume["Size"], "VolumeType": volume["VolumeType"], "Encrypted": volume["Encrypted"], "AvailabilityZone": volume["AvailabilityZone"],
-            "KmsKeyId": volume.get("KmsKeyId"), "Iops": volume.get("Iops") if volume["VolumeType"] == "io1" else None, "Tags": tags(volume.get("Tags"))}
+            "KmsKeyId": volume.get("KmsKeyId"), "Tags": tags(volume.get("Tags")), **({"Iops": volume["Iops"]} if volume["VolumeType"] == "io1" else {})}
 
 
 @told("AWS::EC2::Snapshot")
@@ -339,6 +339,15 @@ def bucket_policies(place):
         yield name, name, {"Bucket": name, "PolicyDocument": document(text)}, region
 
 
+@told("AWS::S3::BucketAcl", worldwide=True)
+def bucket_acls(place):
+    for bucket in (place.call("s3", "list_buckets") or {}).get("Buckets", []):
+        name = bucket["Name"]
+        grants = place.ask("s3", "get_bucket_acl", Bucket=name)["Grants"]
+        region = place.ask("s3", "get_bucket_location", Bucket=name).get("LocationConstraint") or "us-east-1"
+        yield name, name, {"Bucket": name, "Grants": [{"Permission": grant["Permission"]} for grant in grants]}, region
+
+
 @told("AWS::RDS::DBInstance")
 def databases(place):
     for database in place.all("rds", "describe_db_instances", "DBInstances"):
@@ -371,7 +380,7 @@ def tables(place):
         mode = table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")
         yield name, name, {
             "TableName": name, "KeySchema": table["KeySchema"], "AttributeDefinitions": table["AttributeDefinitions"], "BillingMode": mode,
-            "ProvisionedThroughput": {key: throughput[key] for key in ("ReadCapacityUnits", "WriteCapacityUnits")} if mode == "PROVISIONED" else None,
+            **({"ProvisionedThroughput": {key: throughput[key] for key in ("ReadCapacityUnits", "WriteCapacityUnits")}} if mode == "PROVISIONED" else {}),
             "DeletionProtectionEnabled": table.get("DeletionProtectionEnabled"),
             "PointInTimeRecoverySpecification": {"PointInTimeRecoveryEnabled": recovery},
             "Tags": tags(place.all("dynamodb", "list_tags_of_resource", "Tags", ResourceArn=table["TableArn"]))}

@@ -7,7 +7,9 @@
 mod drifts;
 mod inventory;
 mod known;
+mod oracle;
 mod permissions;
+mod reach;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,0 +1,124 @@
+//! What a look at a whole account costs: calls, CPU seconds, time at 0 and at 50 ms a call, memory; and what the next look costs.
+//!
+//! Nothing is judged here: it prints figures, of the build that is tested. It takes minutes, so it runs only when it is asked for:
+//!
+//! ```sh
+//! cargo test --release --test tests -- --ignored --nocapture estate::reach
+//! ```
+
+use std::collections::BTreeMap;
+use std::process::Command;
+use std::thread::sleep;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::inventory::settings;
+use super::{Emulator, kinds, owner};
+use crate::harness::aws::{Checks, Ministack};
+use crate::harness::aws_estate::{ACCOUNTS, AwsEstate, REGIONS, Writers};
+use crate::harness::daemon::Daemon;
+use crate::harness::peers;
+use crate::harness::process;
+use crate::harness::recorder::{Call, Recorder, counted};
+
+/// Runs a command and prints, after its end, what it took.
+const MEASURE: &str = "
+import json, resource, subprocess, sys, time
+began = time.monotonic()
+subprocess.run(sys.argv[1:], stdout=subprocess.DEVNULL)
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+print(json.dumps({'wall': time.monotonic() - began, 'cpu': used.ru_utime + used.ru_stime, 'peak_mb': used.ru_maxrss / 1024}))
+";
+
+/// Returns a configuration that reads one account in one region by all direct paths, and looks at it by the rules that we bring.
+fn config(url: &str) -> String {
+    let mut cloud = settings(url, &kinds(Emulator::Ministack));
+    cloud["type"] = "aws".into();
+    cloud["every"] = "1m".into();
+    cloud["accounts"] = json!([{"id": ACCOUNTS[0]}]);
+    cloud["regions"] = json!([REGIONS[0]]);
+    format!("clouds: [{cloud:#}]\nrules: [{{path: \"{}/rules\"}}]\n", env!("CARGO_MANIFEST_DIR"))
+}
+
+fn prepared(recorder: &Recorder) -> Daemon {
+    let key = owner();
+    Daemon::prepare(&config(&recorder.url()), &[("AWS_ACCESS_KEY_ID", &key.id), ("AWS_SECRET_ACCESS_KEY", &key.secret)])
+}
+
+/// Scans once as a process; what it took.
+fn scan(recorder: &Recorder) -> Value {
+    let (daemon, key) = (prepared(recorder), owner());
+    let mut command = Command::new(peers::python().unwrap().join("python"));
+    command
+        .args(["-c", MEASURE, env!("CARGO_BIN_EXE_driftwarden"), "scan", "-o", "json", "--config"])
+        .arg(daemon.config())
+        .current_dir(daemon.dir())
+        .env("HOME", daemon.dir())
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env("AWS_ACCESS_KEY_ID", &key.id)
+        .env("AWS_SECRET_ACCESS_KEY", &key.secret);
+    serde_json::from_str(&process::run(&mut command, None).unwrap()).unwrap()
+}
+
+/// Waits until calls come, and then until none has come for three seconds.
+fn one_look(recorder: &Recorder) -> Vec<Call> {
+    let mut calls =
+        process::eventually("a look begins", 120, || Some(recorder.take()).filter(|calls| !calls.is_empty()));
+    loop {
+        sleep(Duration::from_secs(3));
+        let more = recorder.take();
+        if more.is_empty() {
+            return calls;
+        }
+        calls.extend(more);
+    }
+}
+
+fn by_service(calls: &[Call]) -> BTreeMap<&str, usize> {
+    let mut counts = BTreeMap::new();
+    for call in calls {
+        *counts.entry(&*call.service).or_default() += 1;
+    }
+    counts
+}
+
+#[test]
+#[ignore = "takes minutes, and judges nothing"]
+fn what_a_look_at_a_whole_account_costs() {
+    let Some(aws) = Ministack::start(Checks::Nothing) else { return };
+    let sown = AwsEstate::in_one_place(&aws.url()).sow(1.0, Writers::Four);
+    let things: u64 = sown.made.values().filter_map(Value::as_u64).sum();
+    println!(
+        "sown: {things} resources, {} calls, {:.0} s; {} kinds are read",
+        sown.calls,
+        sown.seconds,
+        kinds(Emulator::Ministack).len()
+    );
+    let recorder = Recorder::in_front_of(&aws.url());
+    for wait in [0, 50] {
+        recorder.delay(Duration::from_millis(wait));
+        let took = scan(&recorder);
+        let calls = recorder.take();
+        let refused = calls.iter().filter(|call| call.status >= 500).count();
+        let figure = |name: &str| took[name].as_f64().unwrap();
+        println!(
+            "scan at {wait} ms a call: {} calls ({refused} answered 5xx), {:.1} s, {:.2} CPU seconds, {:.0} MB at most",
+            calls.len(),
+            figure("wall"),
+            figure("cpu"),
+            figure("peak_mb")
+        );
+        println!("  {:?}", by_service(&calls));
+        if wait == 0 {
+            println!("  {:#?}", counted(&calls));
+        }
+    }
+    recorder.delay(Duration::ZERO);
+    let mut daemon = prepared(&recorder);
+    daemon.launch();
+    let first = one_look(&recorder);
+    let second = one_look(&recorder);
+    daemon.stop();
+    println!("daemon: {} calls at first, {} the next time: {:?}", first.len(), second.len(), by_service(&second));
+}

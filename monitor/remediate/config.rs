@@ -31,6 +31,10 @@ pub struct Config {
     pub kill_switch: bool,
 }
 
+/// Says why a hook cannot wait for an approval.
+const NOBODY_APPROVES: &str = "`mode: approve` is not possible yet, for nobody can approve; hint: `dry_run` records what would be \
+                               called, `apply` calls it within the limits and the window";
+
 /// How far a hook may go.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -40,7 +44,7 @@ pub enum Mode {
     /// Everything but the call itself: what would be called is recorded.
     #[default]
     DryRun,
-    /// It is called when somebody approved.
+    /// It is called when somebody approved. Not possible yet: such a hook is refused.
     Approve,
     /// It is called.
     Apply,
@@ -236,6 +240,9 @@ impl HookConfig {
     }
 
     fn build(&self) -> Result<Hook, ConfigError> {
+        if self.mode == Mode::Approve {
+            return Err(self.error(NOBODY_APPROVES));
+        }
         let window = self
             .window
             .as_deref()
@@ -304,6 +311,7 @@ mod tests {
         check(&json!({"exec": {"command": ["reapply"]}}), "whole path");
         check(&json!({"exec": {"command": ["/bin/true"], "dir": "x"}}), "whole path");
         check(&json!({"exec": {"command": ["/bin/true"], "env": ["A=b"]}}), "`A=b`");
+        check(&json!({"mode": "approve"}), "hint: `dry_run`");
         check(&json!({"max_percent": 0}), "max_percent");
         check(&json!({"timeout": "0s"}), "timeout");
         check(&json!({"window": "often"}), "bad `window`");

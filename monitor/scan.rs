@@ -16,7 +16,7 @@ use driftwarden_core::finding::{
 };
 use driftwarden_core::priority::{self, Weights};
 use driftwarden_core::related::Related;
-use driftwarden_core::resource::{Gap, Kind, ResourceId, Scope, Touched};
+use driftwarden_core::resource::{Gap, GapReason, Kind, ResourceId, Scope, Touched};
 use driftwarden_core::rule::RuleSet;
 use driftwarden_core::schema::Schemas;
 use driftwarden_core::snapshot::{Acquittal, ItemText, Lens, Look, Sights, Snapshot};
@@ -156,7 +156,7 @@ async fn observe(
 ) -> Report {
     let started_at = (pass.clock)();
     let mut known: BTreeMap<Fingerprint, Finding> = known.into_iter().map(|f| (f.fingerprint, f)).collect();
-    let mut sights = look(pass, memory, &kinds(&known)).await;
+    let mut sights = look(pass, memory, &known).await;
     let seen: Vec<Evidence> =
         std::mem::take(&mut sights.evidence).into_iter().map(|evidence| inherit(evidence, &known)).collect();
     let begun = Instant::now();
@@ -194,13 +194,14 @@ fn kinds(known: &BTreeMap<Fingerprint, Finding>) -> BTreeSet<Kind> {
 }
 
 /// Collects, and compares page by page as they arrive.
-async fn look(pass: &Pass<'_>, memory: &mut Snapshot, known: &BTreeSet<Kind>) -> Sights {
+async fn look(pass: &Pass<'_>, memory: &mut Snapshot, findings: &BTreeMap<Fingerprint, Finding>) -> Sights {
     let begun = Instant::now();
     let (sink, mut pages) = mpsc::channel(16);
-    let wanted = wanted(pass, known);
+    let known = kinds(findings);
+    let wanted = wanted(pass, &known);
     let lens = pass.lens();
     let mut look = Look::begin(lens, memory);
-    for kind in known {
+    for kind in &known {
         look.remember(kind);
     }
     for clash in pass.expected.clashes() {
@@ -213,6 +214,7 @@ async fn look(pass: &Pass<'_>, memory: &mut Snapshot, known: &BTreeSet<Kind>) ->
         }
     };
     tokio::join!(collect, compare.instrument(info_span!("compare")));
+    ask_for_unseen(pass, &mut look, (&wanted.full, findings)).instrument(info_span!("unseen")).await;
     stage_ended(pass, "collect", begun);
     let begun = Instant::now();
     let sights = info_span!("evaluate").in_scope(|| look.finish());
@@ -235,6 +237,29 @@ fn attributes(pass: &Pass<'_>, kind: &Kind) -> Option<BTreeSet<Box<str>>> {
         names.extend(rule.attributes()?);
     }
     Some(names.into_iter().map(Box::from).collect())
+}
+
+/// Asks for what the readings of these kinds did not show although it was there: a list that ends too early looks like one
+/// that ended, and what it lacks is neither missing nor mended.
+async fn ask_for_unseen(
+    pass: &Pass<'_>,
+    look: &mut Look<'_>,
+    (kinds, findings): (&BTreeSet<Kind>, &BTreeMap<Fingerprint, Finding>),
+) {
+    let open = findings.values().filter(|finding| finding.phase == Phase::Open);
+    let there = open.filter(|finding| finding.evidence.subject != Subject::Drift(DriftKind::Missing));
+    let mut unseen = look.unseen(kinds, there.map(|finding| &finding.evidence.resource));
+    unseen.retain(|id| pass.collector.leaves_out(&id.kind, &id.name).is_none());
+    let reads = stream::iter(unseen).map(|id| async move { (pass.collector.read(&id).await, id) });
+    let reads: Vec<_> = reads.buffered(CONFIRMATIONS_AT_ONCE).collect().await;
+    for (reading, id) in reads {
+        let (reason, detail) = match reading {
+            Ok(Reading::Absent) => continue,
+            Ok(Reading::Found(_)) => (GapReason::Partial, format!("`{}` is there and was not listed", id.name)),
+            Err(error) => (error.reason(), format!("`{}` was not listed; whether it is gone: {error}", id.name)),
+        };
+        take(look, pass.scope, Read::Gap(Gap { kind: Some(id.kind), reason, detail }));
+    }
 }
 
 fn take(look: &mut Look<'_>, scope: &Scope, read: Read) {
@@ -356,23 +381,10 @@ pub async fn look_again(lens: Lens<'_>, collector: &dyn Collector, suspicion: &E
     let kept = evidence.as_ref().map(|evidence| evidence.changes.clone()).unwrap_or_default();
     let suspected = suspicion.changes.clone();
     // Somebody may have mended it between the two reads: then nobody said that it means nothing.
-    let is_same_write = version(text.as_deref()).is_some_and(|read| version(rehearsed.as_deref()) == Some(read));
+    let both = text.as_deref().zip(rehearsed.as_deref());
+    let is_same_write = both.is_some_and(|(read, rehearsed)| collector.is_same_write(read, rehearsed));
     let is_less = kept != suspected && is_as_suspected && is_same_write;
     Ok(Looked { evidence, text, acquittal: is_less.then_some(Acquittal { resource, suspected, kept }) })
-}
-
-/// Returns which write of a resource its text shows, where the provider counts them.
-fn version(text: Option<&str>) -> Option<String> {
-    #[derive(serde::Deserialize)]
-    struct Written {
-        metadata: Metadata,
-    }
-    #[derive(serde::Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Metadata {
-        resource_version: String,
-    }
-    serde_json::from_str(text?).ok().map(|written: Written| written.metadata.resource_version)
 }
 
 /// What is left of an evidence after a rehearsal, and the text that was rehearsed on.
@@ -557,3 +569,6 @@ impl Pass<'_> {
         Lens { scope, expected, rules, schemas, related, mask }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,6 +23,8 @@ pub mod http;
 pub mod inventory;
 pub mod kubernetes;
 pub mod selection;
+#[cfg(test)]
+pub(crate) mod wire;
 
 /// Every type of cloud.
 pub const COLLECTORS: &[CollectorType] = &[
@@ -257,6 +259,11 @@ pub trait Collector: Send + Sync {
     /// is no such log. Logs are late and may be closed to us: whom it does not name is unknown, and why is said in our own.
     async fn authors(&self, _scope: &Scope, _deeds: &[Deed]) -> Vec<Actor> {
         Vec::new()
+    }
+
+    /// Returns whether two readings of one resource surely show the same write of it.
+    fn is_same_write(&self, _one: &str, _other: &str) -> bool {
+        false
     }
 
     /// Returns where and how long what the provider states of a kind holds, or nothing if it states nothing of it.

@@ -2,7 +2,7 @@
 //!
 //! The attributes of a resource are JSON inside a JSON string: they are unwrapped, never understood.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -65,9 +65,10 @@ impl CloudControl<'_> {
             hasher: RandomState::new(),
             failures: AtomicUsize::new(0),
             first_failure: None,
+            lost: BTreeSet::new(),
         };
         let said = match listing.run(sink).await {
-            Ok(()) => listing.outcome(),
+            Ok(()) => listing.outcome().await,
             Err(Stop::Failed(error)) => gap(Some(kind), error.reason, error.detail),
             Err(stop) => return Err(stop),
         };
@@ -107,11 +108,26 @@ impl CloudControl<'_> {
     }
 
     async fn prove_absence(&self, kind: &Kind, name: &str) -> Result<Reading, CallError> {
-        let (items, _) = self.page(kind, None).await?;
-        if items.iter().any(|item| &*item.name == name) {
-            return Err(CallError::new(GapReason::Partial, "the resource is listed and yet not found"));
-        }
+        self.check_unlisted(kind, &BTreeSet::from([name.into()])).await?;
         Ok(Reading::Absent)
+    }
+
+    /// Reads the list again, from the beginning, until it has one of these names. Who may not read a resource may be told
+    /// that there is none.
+    async fn check_unlisted(&self, kind: &Kind, names: &BTreeSet<Box<str>>) -> Result<(), CallError> {
+        let (mut tokens, mut token) = (HashSet::new(), None::<String>);
+        while tokens.len() < self.max_pages as usize {
+            let (items, next) = self.page(kind, token.as_deref()).await?;
+            if items.iter().any(|item| names.contains(&item.name)) {
+                return Err(CallError::new(GapReason::Partial, "a resource is listed and yet not found"));
+            }
+            let Some(next) = next else { return Ok(()) };
+            if !tokens.insert(next.clone()) {
+                break;
+            }
+            token = Some(next);
+        }
+        Err(CallError::new(GapReason::Partial, "a resource is not found, and the list does not end"))
     }
 }
 
@@ -140,6 +156,8 @@ struct Listing<'a> {
     hasher: RandomState,
     failures: AtomicUsize,
     first_failure: Option<CallError>,
+    /// Listed, and not found when they were to be read.
+    lost: BTreeSet<Box<str>>,
 }
 
 impl Listing<'_> {
@@ -188,8 +206,7 @@ impl Listing<'_> {
         for (outcome, item) in outcomes {
             match outcome {
                 Ok(read) => full.push(read),
-                // It went between the list and now.
-                Err(error) if is_not_found(&error) => (),
+                Err(error) if is_not_found(&error) => drop(self.lost.insert(item.name)),
                 Err(error) => {
                     self.first_failure.get_or_insert(error);
                     listed.push(item);
@@ -220,7 +237,11 @@ impl Listing<'_> {
         sink.send(Read::Page { kind: self.kind.clone(), depth, items }).await.map_err(|_| Stop::Closed)
     }
 
-    fn outcome(self) -> Read {
+    async fn outcome(mut self) -> Read {
+        // What went between the list and its own reading is not listed any more.
+        if self.first_failure.is_none() && !self.lost.is_empty() {
+            self.first_failure = self.control.check_unlisted(self.kind, &self.lost).await.err();
+        }
         match self.first_failure {
             None => Read::Complete(self.kind.clone()),
             Some(error) => {

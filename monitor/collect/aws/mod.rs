@@ -51,7 +51,7 @@ mod regions;
 mod sign;
 mod stack;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod trail;
 
 /// Kinds read at the same time; how fast they are read is the budget's business.

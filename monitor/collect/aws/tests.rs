@@ -12,52 +12,19 @@ use driftwarden_core::finding::{Arisen, DriftKind};
 use futures_util::future::join_all;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 
 use super::*;
 use crate::collect::http::tests::client;
+use crate::collect::wire::{self, Request, with};
+pub(super) use crate::collect::wire::{Reply, say};
 use crate::collect::{Item, Read};
 
-const KIND: &str = "AWS::SQS::Queue";
+pub(crate) const KIND: &str = "AWS::SQS::Queue";
 const PAGES: usize = 3;
 /// Stands in credentials and in bodies; must never come out in a gap or an error.
 const CANARY: &str = "canary7Qx";
 const NOW: &str = "2026-01-02T03:04:05Z";
-
-/// What the server does with a request.
-#[derive(Clone)]
-pub(super) enum Reply {
-    Say {
-        status: u16,
-        headers: Vec<(&'static str, String)>,
-        body: Vec<u8>,
-    },
-    /// Says that the body is longer than it is, and closes or resets the connection.
-    Cut {
-        body: Vec<u8>,
-        reset: bool,
-    },
-    /// Says nothing at all, or only headers.
-    Hang {
-        headers: bool,
-    },
-    /// A byte at a time, for ever.
-    Drip,
-}
-
-pub(super) fn say(status: u16, body: impl Into<Vec<u8>>) -> Reply {
-    let headers = vec![("content-type", "application/x-amz-json-1.0".to_owned())];
-    Reply::Say { status, headers, body: body.into() }
-}
-
-fn with(reply: Reply, name: &'static str, value: &str) -> Reply {
-    let Reply::Say { status, mut headers, body } = reply else { return reply };
-    headers.retain(|(known, _)| *known != name);
-    headers.push((name, value.to_owned()));
-    Reply::Say { status, headers, body }
-}
 
 pub(super) fn refuse(status: u16, code: &str) -> Reply {
     let body = json!({"__type": format!("com.amazon.coral.service#{code}"), "message": CANARY}).to_string();
@@ -78,8 +45,6 @@ pub(super) struct Asked {
     pub(super) path: String,
 }
 
-type Script = dyn Fn(&Asked, &[Asked]) -> Reply + Send + Sync;
-
 pub(super) struct Server {
     pub(super) address: SocketAddr,
     pub(super) asked: Arc<Mutex<Vec<Asked>>>,
@@ -88,15 +53,15 @@ pub(super) struct Server {
 impl Server {
     /// Starts a server that answers by the script, which sees the request and all those before it.
     pub(super) async fn start(script: impl Fn(&Asked, &[Asked]) -> Reply + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let (address, asked) = (listener.local_addr().unwrap(), Arc::<Mutex<Vec<Asked>>>::default());
-        let (script, log): (Arc<Script>, _) = (Arc::new(script), Arc::clone(&asked));
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&script), Arc::clone(&log)));
-            }
+        let log = Arc::<Mutex<Vec<Asked>>>::default();
+        let seen = Arc::clone(&log);
+        let address = wire::serve(move |request| {
+            let mut log = seen.lock();
+            log.push(asked(request));
+            let (asked, before) = log.split_last().unwrap();
+            script(asked, before)
         });
-        Self { address, asked }
+        Self { address: address.await, asked: log }
     }
 
     fn operations(&self) -> Vec<String> {
@@ -104,89 +69,19 @@ impl Server {
     }
 }
 
-async fn serve(mut stream: TcpStream, script: Arc<Script>, log: Arc<Mutex<Vec<Asked>>>) {
-    let Some(asked) = read_request(&mut stream).await else { return };
-    let reply = {
-        let mut log = log.lock();
-        log.push(asked.clone());
-        script(&asked, log.split_last().unwrap().1)
-    };
-    // A client that has seen enough closes; that is no failure of the test.
-    write_reply(&mut stream, reply).await.ok();
-}
-
-async fn read_request(stream: &mut TcpStream) -> Option<Asked> {
-    let mut read = Vec::new();
-    let (head, length) = loop {
-        if stream.read_buf(&mut read).await.ok()? == 0 {
-            return None;
-        }
-        let Some(end) = read.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
-        let head = String::from_utf8(read[..end].to_vec()).unwrap();
-        let length: usize = header(&head, "content-length").parse().unwrap_or(0);
-        read.drain(..end + 4);
-        break (head, length);
-    };
-    while read.len() < length {
-        stream.read_buf(&mut read).await.ok()?;
-    }
-    let target = header(&head, "x-amz-target");
+/// Reads a request as AWS does.
+fn asked(request: &Request) -> Asked {
     // What is read by REST has its parameters in the address, and no body.
-    let query = head.split_whitespace().nth(1).and_then(|address| address.split_once('?'));
-    let form = query.map_or(&*read, |(_, query)| query.as_bytes());
+    let form = request.query.as_ref().map_or(&*request.body, |query| query.as_bytes());
     let parameters =
         || url::form_urlencoded::parse(form).into_owned().map(|(key, value)| (key, value.into())).collect();
-    let input = serde_json::from_slice(&read).unwrap_or_else(|_| Value::Object(parameters()));
+    let input = serde_json::from_slice(&request.body).unwrap_or_else(|_| Value::Object(parameters()));
+    let target = request.header("x-amz-target");
     let operation = target.rsplit('.').next().filter(|word| !word.is_empty());
-    let rest = query.map(|_| "GET");
+    let rest = request.query.as_ref().map(|_| "GET");
     let operation = operation.or(input["Action"].as_str()).or(rest).unwrap_or_default().to_owned();
-    let (authorization, date) = (header(&head, "authorization"), header(&head, "x-amz-date"));
-    let path = head.split([' ', '?']).nth(1).unwrap_or_default().to_owned();
-    Some(Asked { operation, input, authorization, date, path })
-}
-
-fn header(head: &str, name: &str) -> String {
-    let lines = head.lines().filter_map(|line| line.split_once(':'));
-    lines.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned()).collect()
-}
-
-async fn write_reply(stream: &mut TcpStream, reply: Reply) -> std::io::Result<()> {
-    let json_of = |length: usize| {
-        format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
-        )
-    };
-    match reply {
-        Reply::Say { status, headers, body } => {
-            let mut text = format!("HTTP/1.1 {status} -\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
-            for (name, value) in headers {
-                text.extend([name, ": ", &value, "\r\n"]);
-            }
-            stream.write_all(&[text.as_bytes(), b"\r\n", &body].concat()).await?;
-            stream.shutdown().await
-        }
-        Reply::Cut { body, reset } => {
-            stream.write_all(json_of(body.len() * 2).as_bytes()).await?;
-            stream.write_all(&body).await?;
-            if reset {
-                stream.set_zero_linger()?;
-            }
-            Ok(())
-        }
-        Reply::Hang { headers } => {
-            if headers {
-                stream.write_all(json_of(10).as_bytes()).await?;
-            }
-            std::future::pending().await
-        }
-        Reply::Drip => {
-            stream.write_all(json_of(1_000_000).as_bytes()).await?;
-            loop {
-                stream.write_all(b" ").await?;
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
+    let (authorization, date) = (request.header("authorization"), request.header("x-amz-date"));
+    Asked { operation, input, authorization, date, path: request.path.clone() }
 }
 
 fn description(name: &str) -> Value {
@@ -227,7 +122,8 @@ fn honest(asked: &Asked) -> Reply {
     }
 }
 
-fn limits() -> Limits {
+/// What waits in milliseconds where it can.
+pub(crate) fn limits() -> Limits {
     Limits {
         connect: Duration::from_secs(2),
         headers: Duration::from_secs(2),
@@ -250,9 +146,14 @@ fn config(value: &Value) -> Config {
 }
 
 pub(super) fn aws(address: SocketAddr, settings: &Value) -> Aws {
+    aws_within(limits(), address, settings)
+}
+
+/// Returns a cloud whose every service is at that address, and that waits no longer than the limits say.
+pub(crate) fn aws_within(limits: Limits, address: SocketAddr, settings: &Value) -> Aws {
     let mut config = config(settings);
     config.endpoint = Some(format!("http://{address}/").parse().unwrap());
-    let aws = Aws::with_client(config, |config| Ok(client("prod", limits(), rate(config)))).unwrap();
+    let aws = Aws::with_client(config, |config| Ok(client("prod", limits, rate(config)))).unwrap();
     let credentials = Credentials::new("AKIABASE", CANARY, Some(CANARY.to_owned()), None, "test");
     let clock: Clock = Arc::new(|| NOW.parse().unwrap());
     let session = aws.session_with((SharedCredentialsProvider::new(credentials), clock), None, None).unwrap();
@@ -315,11 +216,6 @@ fn faults() -> Vec<(&'static str, Reply, GapReason)> {
     let broken = json!({"TypeName": KIND, "ResourceDescriptions": [{"Identifier": "a", "Properties": "{\"cut"}]});
     let unnamed = json!({"TypeName": KIND, "ResourceDescriptions": [{"Properties": "{}"}]});
     let list = json!({"TypeName": KIND, "ResourceDescriptions": [{"Identifier": "a", "Properties": "[]"}]});
-    // A deflate block of zeros whose code for 258 more of them is one bit long.
-    let bomb = [
-        vec![0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 237, 193, 1, 1, 0, 0, 0, 130, 32, 255, 175, 110, 72, 64],
-        vec![0; 50_000],
-    ];
     vec![
         ("401", refuse(401, "UnrecognizedClientException"), GapReason::Denied),
         ("403", refuse(403, "AccessDenied"), GapReason::Denied),
@@ -348,7 +244,7 @@ fn faults() -> Vec<(&'static str, Reply, GapReason)> {
         ("another content type", with(say(200, good.to_string()), "content-type", "text/plain"), GapReason::Malformed),
         ("login page", with(say(200, "<html>"), "content-type", "text/html"), GapReason::Malformed),
         ("login page that lies", say(200, "<html>"), GapReason::Malformed),
-        ("gzip bomb", with(say(200, bomb.concat()), "content-encoding", "gzip"), GapReason::Partial),
+        ("gzip bomb", wire::gzip_bomb(), GapReason::Partial),
         ("cut gzip", with(say(200, vec![0x1f, 0x8b, 8]), "content-encoding", "gzip"), GapReason::Partial),
         ("long body", say(200, vec![b' '; 70_000]), GapReason::Partial),
         ("empty body", say(200, ""), GapReason::Malformed),
@@ -423,19 +319,36 @@ fn without(name: &'static str) -> impl Fn(&Asked) -> Reply + Clone {
 
 #[tokio::test]
 async fn a_resource_that_goes_while_it_is_listed_is_not_reported() {
-    let server = Server::start(|asked, _| without("queue-3")(asked)).await;
+    let server = Server::start(|asked, before| match asked.operation.as_str() {
+        "ListResources" if before.iter().any(|asked| asked.input["Identifier"] == "queue-3") => {
+            let mut page = page_json(asked);
+            page["ResourceDescriptions"].as_array_mut().unwrap().retain(|item| item["Identifier"] != "queue-3");
+            say(200, page.to_string())
+        }
+        _ => without("queue-3")(asked),
+    })
+    .await;
     let seen = collect(&aws(server.address, &json!({}))).await;
     assert_eq!((seen.full.len(), seen.listed.len(), seen.complete.len()), (5, 0, 1));
+}
+
+#[tokio::test]
+async fn a_resource_that_is_listed_and_never_found_is_a_gap() {
+    let server = Server::start(|asked, _| without("queue-3")(asked)).await;
+    let seen = collect(&aws(server.address, &json!({}))).await;
+    assert_eq!((seen.full.len(), seen.gaps), (5, vec![(Some(KIND.to_owned()), GapReason::Partial)]));
 }
 
 #[tokio::test]
 async fn absence_needs_a_listing_of_the_same_kind() {
     let server = Server::start(|asked, _| without("gone")(asked)).await;
     assert_eq!(aws(server.address, &json!({})).read(&id("gone")).await.unwrap(), Reading::Absent);
-    assert_eq!(server.operations(), ["GetResource", "ListResources"]);
-    // Listed and not found at once: one of the two is wrong.
-    let server = Server::start(|asked, _| without("queue-0")(asked)).await;
-    assert_eq!(aws(server.address, &json!({})).read(&id("queue-0")).await.unwrap_err().reason(), GapReason::Partial);
+    assert_eq!(server.operations(), ["GetResource", "ListResources", "ListResources", "ListResources"]);
+    // Listed and not found at once, wherever it is listed: one of the two is wrong.
+    for name in ["queue-0", "queue-5"] {
+        let server = Server::start(move |asked, _| without(name)(asked)).await;
+        assert_eq!(aws(server.address, &json!({})).read(&id(name)).await.unwrap_err().reason(), GapReason::Partial);
+    }
 }
 
 #[tokio::test]

@@ -19,7 +19,6 @@ use serde::Deserialize;
 use tracing::field::Empty;
 use tracing::{Instrument, Span, info_span};
 
-use super::OBJECT_CAP;
 use crate::collect::budget::Budget;
 use crate::outbound;
 use crate::telemetry::emit;
@@ -27,14 +26,41 @@ use crate::telemetry::events::{CloudRequestEnded, Throttled};
 
 /// Name of the service in metrics: all of a cluster's groups are one, or a cluster could invent label values.
 const SERVICE: &str = "kubernetes";
-/// How often a request is tried in all.
-const ATTEMPTS: u32 = 4;
-/// How long one request may take, its body included.
-const DEADLINE: Duration = Duration::from_mins(1);
-/// An API server that asks for a longer pause than this has thrown us out for this scan.
-const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 /// How much of an error's body is looked at.
 const STATUS_CAP: usize = 64 << 10;
+
+/// What a request may cost.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    /// How often it is tried in all.
+    pub(super) attempts: u32,
+    /// How long one attempt may take, its body included.
+    pub(super) deadline: Duration,
+    /// First pause between two attempts; doubled each time.
+    pub(super) first_pause: Duration,
+    /// An API server that asks for a longer pause than this has thrown us out for this scan.
+    pub(super) longest_pause: Duration,
+    /// Longest single object that is read; an API server itself refuses more than about 3 MiB.
+    pub(super) object: usize,
+    /// Longest page of a list that is read, and longest answer of discovery.
+    pub(super) page: usize,
+    /// Most pages of a list that are read, of up to 500 objects each.
+    pub(super) pages: usize,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            attempts: 4,
+            deadline: Duration::from_mins(1),
+            first_pause: Duration::from_millis(250),
+            longest_pause: Duration::from_secs(15),
+            object: 16 << 20,
+            page: 64 << 20,
+            pages: 20_000,
+        }
+    }
+}
 
 /// Why a request got no useful answer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -106,17 +132,15 @@ pub(super) struct Client {
     entry: Entry,
     server: Option<url::Url>,
     budget: Budget,
-    /// First pause between two attempts; doubled each time.
-    pub(super) first_pause: Duration,
+    pub(super) patience: Patience,
     /// Built at the first request; dropped when the server no longer knows us, for credentials rotate.
     connected: Mutex<Option<kube::Client>>,
 }
 
 impl Client {
     pub(super) fn new(cloud: String, entry: Entry, server: Option<url::Url>, rate: (f64, u64)) -> Self {
-        let first_pause = Duration::from_millis(250);
-        let budget = Budget::new(rate.0, rate.1);
-        Self { cloud, entry, server, budget, first_pause, connected: Mutex::new(None) }
+        let (budget, patience) = (Budget::new(rate.0, rate.1), Patience::default());
+        Self { cloud, entry, server, budget, patience, connected: Mutex::new(None) }
     }
 
     /// Returns the body of the answer to a `GET`, if it was a 200 and no longer than `cap`.
@@ -132,13 +156,13 @@ impl Client {
 
     async fn ask(&self, ask: Ask<'_>, cap: usize) -> Result<Bytes, Failure> {
         self.budget.earn_retries();
-        let mut pause = self.first_pause;
-        for _ in 1..ATTEMPTS {
+        let mut pause = self.patience.first_pause;
+        for _ in 1..self.patience.attempts {
             let asked = match self.attempt(ask, cap).await {
                 Ok(body) => return Ok(body),
                 Err(Refusal::Final(failure)) => return Err(failure),
                 Err(Refusal::Again { failure, after }) => match after.unwrap_or_default() {
-                    after if after > LONGEST_PAUSE || !self.budget.afford_retry() => return Err(failure),
+                    after if after > self.patience.longest_pause || !self.budget.afford_retry() => return Err(failure),
                     after => after,
                 },
             };
@@ -160,9 +184,9 @@ impl Client {
             http.response.status_code = Empty,
         );
         let exchange = self.exchange(ask, cap).instrument(span.clone());
-        let answer = tokio::time::timeout(DEADLINE, exchange).await;
+        let answer = tokio::time::timeout(self.patience.deadline, exchange).await;
         let answer = answer.unwrap_or_else(|_| {
-            let detail = format!("no answer within {} s", DEADLINE.as_secs());
+            let detail = format!("no answer within {} s", self.patience.deadline.as_secs());
             Err((0, Refusal::again(Failure::new(GapReason::Timeout, detail))))
         });
         self.learn(&answer, &span);
@@ -176,7 +200,7 @@ impl Client {
         let throttled = if code == 429 { Throttled::Yes } else { Throttled::No };
         match answer {
             Err((429, Refusal::Again { after, .. })) => {
-                self.budget.throttled(after.map(|after| after.min(LONGEST_PAUSE)));
+                self.budget.throttled(after.map(|after| after.min(self.patience.longest_pause)));
             }
             _ if code != 0 => self.budget.accepted(),
             _ => {}
@@ -201,12 +225,12 @@ impl Client {
             http.response.status_code = Empty,
         );
         let ask = Ask { path, accept: "application/json", applied: None };
-        let answer = tokio::time::timeout(DEADLINE, self.respond(ask)).instrument(span.clone()).await;
+        let answer = tokio::time::timeout(self.patience.deadline, self.respond(ask)).instrument(span.clone()).await;
         let late = |_| Err((0, Refusal::again(Failure::new(GapReason::Timeout, "no answer to the watch"))));
         let answer = answer.unwrap_or_else(late);
         self.learn(&answer, &span);
         let body = answer.map_err(|(_, refusal)| refusal.into_failure())?;
-        Ok(Lines { body, buffer: BytesMut::new() })
+        Ok(Lines { body, buffer: BytesMut::new(), longest: self.patience.object })
     }
 
     /// Returns whether another attempt can be afforded, and pays for it.
@@ -247,6 +271,8 @@ impl Client {
 pub(super) struct Lines {
     body: Body,
     buffer: BytesMut,
+    /// What is longer is no line.
+    longest: usize,
 }
 
 impl Lines {
@@ -257,7 +283,7 @@ impl Lines {
                 let line = self.buffer.split_to(end + 1).freeze();
                 return Ok(Some(line.slice(..end)));
             }
-            if self.buffer.len() > OBJECT_CAP {
+            if self.buffer.len() > self.longest {
                 return Err(Failure::new(GapReason::Partial, TOO_LONG));
             }
             let silent = |_| Failure::new(GapReason::Timeout, "the watch has gone silent");

@@ -17,7 +17,6 @@ use super::client::{Client, Failure};
 /// Aggregated discovery first, and the older form for servers that do not know it.
 const ACCEPT: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,\
                       application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json";
-const CAP: usize = 32 << 20;
 const CONCURRENCY: usize = 4;
 
 /// A kind that can be listed, and where.
@@ -129,7 +128,7 @@ struct Offer {
 pub(super) async fn discover(client: &Client) -> Result<Discovery, Failure> {
     let mut found = Discovery::default();
     for root in ["/api", "/apis"] {
-        let body = client.get(root, ACCEPT, CAP).await?;
+        let body = client.get(root, ACCEPT, client.patience.page).await?;
         match parse::<Root>(root, &body)? {
             Root::Aggregated { items } => items.into_iter().for_each(|group| group.add_to(&mut found)),
             Root::Groups { groups } => {
@@ -144,7 +143,8 @@ pub(super) async fn discover(client: &Client) -> Result<Discovery, Failure> {
         }
     }
     if found.served.is_empty() {
-        return Err(Failure::new(GapReason::Malformed, "discovery names no kind at all"));
+        let unnamed = || Failure::new(GapReason::Malformed, "discovery names no kind at all");
+        return Err(found.failed.into_values().next().unwrap_or_else(unnamed));
     }
     Ok(found)
 }
@@ -166,7 +166,7 @@ async fn ask_versions(client: &Client, versions: Vec<(String, String)>, found: &
 
 async fn ask_version(client: &Client, group: &str, version: &str) -> Result<Vec<Offer>, Failure> {
     let path = if group.is_empty() { format!("/api/{version}") } else { format!("/apis/{group}/{version}") };
-    let body = client.get(&path, "application/json", CAP).await?;
+    let body = client.get(&path, "application/json", client.patience.page).await?;
     let list: ResourceList = parse(&path, &body)?;
     let whole = list.resources.into_iter().filter(|resource| !resource.name.contains('/'));
     Ok(whole.map(Offer::from).collect())

@@ -17,9 +17,9 @@ use crate::collect::{Item, Read, Sink};
 
 /// Objects asked for in one page; less when a page of that many does not fit under the cap.
 const LIMITS: [u32; 3] = [500, 50, 5];
-/// Longest page that is read.
-pub(super) const CAP: usize = 64 << 20;
 const ACCEPT: &str = "application/json";
+/// Says of a list that it does not end.
+pub(super) const TOO_MANY_PAGES: &str = "the list has more pages than are read";
 
 /// Why a kind was not read to the end.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl<'a> Listing<'a> {
         let path = self.served.list_path(namespace);
         let mut tokens = HashSet::new();
         let mut token = String::new();
-        loop {
+        while tokens.len() < self.client.patience.pages {
             let (items, next) = self.page(&path, &token).await?;
             self.tell(items, sink).await?;
             let Some(next) = next else { return Ok(()) };
@@ -80,6 +80,7 @@ impl<'a> Listing<'a> {
             }
             token = next;
         }
+        Err(Failure::new(GapReason::Partial, TOO_MANY_PAGES).into())
     }
 
     /// Reads one page, with fewer items if it does not fit.
@@ -87,7 +88,7 @@ impl<'a> Listing<'a> {
         let token = if token.is_empty() { String::new() } else { format!("&continue={}", encoded(token)) };
         let mut last = Failure::new(GapReason::Partial, TOO_LONG);
         for limit in LIMITS {
-            match self.client.get(&format!("{path}?limit={limit}{token}"), ACCEPT, CAP).await {
+            match self.client.get(&format!("{path}?limit={limit}{token}"), ACCEPT, self.client.patience.page).await {
                 Ok(body) => return self.split(&body),
                 Err(failure) if failure.detail == TOO_LONG => last = failure,
                 Err(failure) => return Err(failure),

@@ -36,7 +36,7 @@ mod list;
 mod openapi;
 mod rehearse;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod watch;
 
 /// For so long what a cluster does not serve is not asked for again; what it serves, it goes on to serve.
@@ -45,8 +45,6 @@ const FRESH: Duration = Duration::from_mins(1);
 const CONCURRENCY: usize = 4;
 /// How long a schema is good: a definition of a custom resource may change at any time, and asking whether it did is cheap.
 const SCHEMA_LIFE: SignedDuration = SignedDuration::from_mins(10);
-/// Longest single object; the API server itself refuses more than about 3 MiB.
-const OBJECT_CAP: usize = 16 << 20;
 
 /// Kinds that say nothing about how a cluster is configured, and why. Read all the same when Git declares them.
 const SKIPPED: &[(&str, &str)] = &[
@@ -264,7 +262,7 @@ impl Kubernetes {
         let Some(served) = self.find(&id.kind).await? else { return Ok(Reading::Absent) };
         let (namespace, name) = parts(&served, id)?;
         let path = format!("{}/{}", served.list_path(namespace), encoded(name));
-        match self.client.get(&path, "application/json", OBJECT_CAP).await {
+        match self.client.get(&path, "application/json", self.client.patience.object).await {
             Ok(body) => found(&served, &id.name, &body),
             Err(failure) if failure.is_not_found() => self.prove_absence(&served, namespace).await,
             Err(failure) => Err(failure),
@@ -296,7 +294,7 @@ impl Kubernetes {
     /// A 404 counts only from a server that shows us the kind's list.
     async fn prove_absence(&self, served: &Served, namespace: Option<&str>) -> Result<Reading, Failure> {
         let canary = format!("{}?limit=1", served.list_path(namespace));
-        self.client.get(&canary, "application/json", list::CAP).await?;
+        self.client.get(&canary, "application/json", self.client.patience.page).await?;
         Ok(Reading::Absent)
     }
 }
@@ -366,6 +364,10 @@ impl Collector for Kubernetes {
         let done = self.rehearse_object(id, declared).await;
         let impossible = |failure: Failure| Rehearsal::Impossible { why: failure.to_string(), before: None };
         Some(done.unwrap_or_else(impossible))
+    }
+
+    fn is_same_write(&self, one: &str, other: &str) -> bool {
+        rehearse::version(one).is_some_and(|version| rehearse::version(other) == Some(version))
     }
 
     fn validity(&self, scope: &Scope, kind: &Kind) -> Option<Validity> {

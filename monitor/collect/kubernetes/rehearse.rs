@@ -4,9 +4,9 @@
 //! and to nobody else; neither it nor the answer is ever part of an error.
 
 use driftwarden_core::resource::GapReason;
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::OBJECT_CAP;
 use super::client::{Client, Failure};
 use super::discovery::Served;
 use super::list;
@@ -57,9 +57,10 @@ pub(super) async fn rehearse(
     let played = async {
         let served = in_version(served, declared)?;
         let path = format!("{}/{}", served.list_path(namespace), super::encoded(name));
-        let before = object(&served, &client.get(&path, "application/json", OBJECT_CAP).await?)?;
+        let longest = client.patience.object;
+        let before = object(&served, &client.get(&path, "application/json", longest).await?)?;
         let body = applied(&served, namespace, declared).to_string().into_bytes();
-        Ok(match client.apply(&format!("{path}?{QUERY}"), body, OBJECT_CAP).await {
+        Ok(match client.apply(&format!("{path}?{QUERY}"), body, longest).await {
             Ok(after) => match object(&served, &after) {
                 Ok(after) => Rehearsal::Played { before, after },
                 Err(failure) => Rehearsal::Impossible { why: failure.to_string(), before: Some(before) },
@@ -145,6 +146,20 @@ fn reason(failure: &Failure) -> String {
         GapReason::Denied => format!("{failure}; a dry run needs the verb `patch`"),
         _ => failure.to_string(),
     }
+}
+
+/// Returns which write of an object its text shows.
+pub(super) fn version(text: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Written {
+        metadata: Metadata,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Metadata {
+        resource_version: String,
+    }
+    serde_json::from_str(text).ok().map(|written: Written| written.metadata.resource_version)
 }
 
 #[cfg(test)]

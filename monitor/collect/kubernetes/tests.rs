@@ -11,6 +11,7 @@ use driftwarden_core::resource::Kind;
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
+use super::client::Patience;
 use super::{Config, Kubernetes};
 use crate::collect::{Collector, Read, Reading, Rehearsal, Wanted};
 
@@ -97,12 +98,24 @@ fn list(items: &[&str], next: &str) -> String {
 }
 
 async fn cluster(script: Script, extra: &str) -> Kubernetes {
-    let server = script.serve().await;
+    let patience = Patience { first_pause: Duration::from_millis(1), ..Patience::default() };
+    cluster_within(patience, &script.serve().await, extra)
+}
+
+/// Returns a cluster at that address that waits no longer than this.
+fn cluster_within(patience: Patience, server: &str, extra: &str) -> Kubernetes {
     let config = format!("{{name: test, server: '{server}', requests_per_second: 1000, {extra}}}");
-    let config: Config = serde_saphyr::from_str(&config).unwrap();
-    let mut cluster = Kubernetes::new(config).unwrap();
-    cluster.client.first_pause = Duration::from_millis(1);
+    let mut cluster = Kubernetes::new(serde_saphyr::from_str(&config).unwrap()).unwrap();
+    cluster.client.patience = patience;
     cluster
+}
+
+/// Returns a cluster at that address that has no patience.
+pub(crate) fn hasty(deadline: Duration, server: &str) -> Kubernetes {
+    let first_pause = Duration::from_millis(1);
+    let (attempts, pages, object, page) = (2, 20, 64 << 10, 64 << 10);
+    let patience = Patience { attempts, deadline, first_pause, object, page, pages, ..Patience::default() };
+    cluster_within(patience, server, "cluster: prod, kinds: {include: [ConfigMap]}")
 }
 
 /// Returns what one reading says of `kind`: its items by name, then how it ended.

@@ -16,10 +16,9 @@ use serde_json::value::RawValue;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
-use super::client::{Client, Failure, jittered};
+use super::client::{Client, Failure, Patience, jittered};
 use super::discovery::Served;
-use super::list::CAP;
-use super::{Kubernetes, encoded};
+use super::{Kubernetes, encoded, list};
 use crate::telemetry::emit;
 use crate::telemetry::events::{WatchMoved, WatchStep};
 
@@ -96,7 +95,7 @@ impl<'a> Watch<'a> {
     }
 
     async fn keep(mut self, changed: &Notify) {
-        let first = self.client().first_pause * 4;
+        let first = self.client().patience.first_pause * 4;
         let mut pause = first;
         loop {
             self.begun = None;
@@ -165,16 +164,19 @@ impl<'a> Watch<'a> {
     /// Reads the whole list, and returns where it stands. A list that is not as the last one was is a change.
     async fn list(&mut self, path: &str, changed: &Notify) -> Result<String, End> {
         let mut found = HashMap::new();
-        let mut token = String::new();
+        let (mut token, mut pages, Patience { page: cap, pages: most, .. }) =
+            (String::new(), 0, self.client().patience);
         let version = loop {
-            let body = self.client().get(&format!("{path}?limit=500{token}"), "application/json", CAP).await?;
+            let body = self.client().get(&format!("{path}?limit=500{token}"), "application/json", cap).await?;
             let page: Page<'_> =
                 serde_json::from_slice(&body).map_err(|error| Failure::malformed("a page of the list", &error))?;
             for item in page.items.unwrap_or_default() {
                 let seen = self.see(item.get())?;
                 found.extend(seen.is_looked_at.then_some((seen.name, seen.gist)));
             }
+            pages += 1;
             match page.metadata.next.filter(|next| !next.is_empty()) {
+                Some(_) if pages >= most => return Err(Failure::new(GapReason::Partial, list::TOO_MANY_PAGES).into()),
                 Some(next) => token = format!("&continue={}", encoded(&next)),
                 None => break page.metadata.version,
             }
@@ -358,7 +360,7 @@ mod tests {
         tokio::spawn(async move { axum::serve(listener, router).await });
         let config = format!("{{name: c, server: 'http://{server}', requests_per_second: 1000, watch: true, {extra}}}");
         let mut cluster = Kubernetes::new(serde_saphyr::from_str(&config).unwrap()).unwrap();
-        cluster.client.first_pause = Duration::from_millis(1);
+        cluster.client.patience.first_pause = Duration::from_millis(1);
         let (kinds, changed) = (BTreeSet::from([Kind::from("ConfigMap")]), Notify::new());
         let watched = async {
             tokio::select! {

@@ -56,6 +56,11 @@ const UNDECLARED: u32 = u32::MAX;
 /// Ends the message about a change that a schema might have explained.
 const WITHOUT_SCHEMA: &str = "; compared without the provider's own schema of the kind, which could not be read";
 
+/// Of what a kind lost since the last look so many are asked for, to see whether they are gone or were not listed.
+const LOST_ASKED_FOR: usize = 4;
+/// So many are asked for one by one at most, of one kind in one look.
+const MOST_ASKED_FOR: usize = 100;
+
 /// Stands for a kind in a gap of what Git asks for.
 const DESIRED_STATE: &str = "(desired state)";
 
@@ -539,6 +544,43 @@ impl<'a> Look<'a> {
         self.gaps.push(gap);
     }
 
+    /// Returns what readings of these kinds to the end did not show although it was there: some of what earlier looks saw
+    /// of each, and those of `known`. If one of them is there all the same, the reading was shorter than it said.
+    pub fn unseen<'k>(&self, kinds: &BTreeSet<Kind>, known: impl Iterator<Item = &'k ResourceId>) -> Vec<ResourceId> {
+        let mut unseen = BTreeMap::<&Kind, BTreeSet<ResourceId>>::new();
+        for id in known.filter(|id| !self.shows(id)) {
+            unseen.entry(&id.kind).or_default().insert(id.clone());
+        }
+        let is_whole = |kind: &Kind| {
+            let is_gap = |gap: &Gap| gap.kind.as_ref().is_none_or(|of| of == kind);
+            self.progress.get(kind).is_some_and(|progress| progress.is_complete) && !self.gaps.iter().any(is_gap)
+        };
+        let whole = kinds.iter().filter(|kind| is_whole(kind));
+        whole
+            .flat_map(|kind| {
+                let known = unseen.remove(&kind).unwrap_or_default();
+                let lost = spread(&self.lost(kind), LOST_ASKED_FOR);
+                spread(&known.into_iter().chain(lost).collect(), MOST_ASKED_FOR)
+            })
+            .collect()
+    }
+
+    /// Returns whether this look has seen a resource.
+    fn shows(&self, id: &ResourceId) -> bool {
+        let seen = self.snapshot.shelves.get(&id.kind).and_then(|shelf| shelf.resources.get(&*id.name));
+        seen.is_some_and(|seen| seen.look == self.snapshot.looks)
+    }
+
+    /// Returns what earlier looks saw of a kind and this one did not.
+    fn lost(&self, kind: &Kind) -> BTreeSet<ResourceId> {
+        let seen = self.progress.get(kind).map_or(0, |progress| progress.resources);
+        // Nearly always nothing is lost, and then nothing is looked through.
+        let shelf = self.snapshot.shelves.get(kind).filter(|shelf| shelf.resources.len() > seen);
+        let resources = shelf.into_iter().flat_map(|shelf| &shelf.resources);
+        let lost = resources.filter(|(_, seen)| seen.look != self.snapshot.looks);
+        lost.map(|(name, _)| self.lens.scope.id(kind, name)).collect()
+    }
+
     /// Ends the look.
     pub fn finish(mut self) -> Sights {
         self.note_unread_kinds();
@@ -669,6 +711,11 @@ impl<'a> Look<'a> {
             }
         }
     }
+}
+
+/// Returns at most that many of them, from the first to nearly the last.
+fn spread(all: &BTreeSet<ResourceId>, most: usize) -> BTreeSet<ResourceId> {
+    all.iter().step_by(all.len().div_ceil(most).max(1)).cloned().collect()
 }
 
 /// Takes one resource: a hash and a look-up where nothing changed.
@@ -952,6 +999,50 @@ mod tests {
             assert_eq!(words(&sights), "");
             assert!(!sights.is_complete());
         }
+    }
+
+    /// Looks at a hundred resources, and then at the first `seen` of them; returns what is asked for.
+    fn unseen(seen: usize, known: &[&str], end: &End) -> Vec<String> {
+        let names: Vec<String> = (0..100).map(|at| format!("r{at:02}")).collect();
+        let all: Vec<_> = names.iter().map(|name| (name.as_str(), "{}")).collect();
+        let (mut snapshot, scope, expected) = (Snapshot::default(), scope(), expected());
+        look_for(&expected, &mut snapshot, &all, &End::Complete);
+        let (schemas, rules, related, mask) =
+            (Schemas::default(), RuleSet::default(), Related::default(), MaskKey::new([0; 32]));
+        let lens = Lens {
+            scope: &scope,
+            expected: &expected,
+            rules: &rules,
+            schemas: &schemas,
+            related: &related,
+            mask: &mask,
+        };
+        let mut look = Look::begin(lens, &mut snapshot);
+        let (kind, known) = (Kind::from(KIND), known.iter().map(|name| scope.id(&KIND.into(), name)));
+        let known: Vec<ResourceId> = known.collect();
+        look.take(&kind, all[..seen].iter().map(|(name, text)| ItemText { name, text, depth: Depth::Full }));
+        match end {
+            End::Complete => look.complete(&kind),
+            End::Silent => (),
+            End::Gap(kind) => {
+                look.complete(&KIND.into());
+                look.gap(Gap { kind: kind.map(Kind::from), reason: GapReason::Denied, detail: String::new() });
+            }
+        }
+        look.unseen(&BTreeSet::from([kind]), known.iter()).into_iter().map(|id| id.name.to_string()).collect()
+    }
+
+    #[test]
+    fn what_a_complete_reading_lacks_is_asked_for() {
+        assert_eq!(unseen(100, &["r00", "r99"], &End::Complete), [] as [&str; 0]);
+        assert_eq!(unseen(98, &[], &End::Complete), ["r98", "r99"]);
+        assert_eq!(unseen(92, &[], &End::Complete), ["r92", "r94", "r96", "r98"], "some of many");
+        let known = ["r00", "r93", "r95", "other"];
+        assert_eq!(unseen(92, &known, &End::Complete), ["other", "r92", "r93", "r94", "r95", "r96", "r98"]);
+        for end in [End::Silent, End::Gap(Some(KIND)), End::Gap(None)] {
+            assert_eq!(unseen(92, &known, &end), [] as [&str; 0], "a gap is none already");
+        }
+        assert_eq!(unseen(92, &known, &End::Gap(Some("AWS::EC2::VPC"))).len(), 7);
     }
 
     #[test]

@@ -1,0 +1,122 @@
+//! Each fault at each place of each reading, between two honest looks: nothing begins, nothing ends, no hook is asked, and
+//! the gap says why.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use parking_lot::Mutex;
+
+use super::world::{Answer, Call, Cloud, FAULTS, Fault, Leaves, Truth};
+use super::*;
+use crate::collect::wire::Reply;
+
+/// What is really there: three pages. `a0`, `b2` and `c5` are as declared; `a1` and `c4` are not, and `b3` is not declared.
+const ITEMS: [(&str, &str); 6] = [("a0", "on"), ("a1", "off"), ("b2", "on"), ("b3", "on"), ("c4", "off"), ("c5", "on")];
+/// What is declared; there is no `z6`.
+const DECLARED: [&str; 6] = ["a0", "a1", "b2", "c4", "c5", "z6"];
+const OPEN: [(&str, &str); 4] = [("a1", "changed"), ("b3", "unmanaged"), ("c4", "changed"), ("z6", "missing")];
+/// Much longer than any answer takes that is not meant to be late.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Which answers a cell spoils.
+#[derive(Debug, Clone)]
+enum Place {
+    /// A page of the list.
+    Page(usize),
+    /// An item that the list lacks.
+    Unlisted(&'static str),
+    /// What is asked before anything is listed.
+    Before(&'static str),
+}
+
+impl Place {
+    fn spoil(&self, fault: &Fault, call: &Call, answer: Answer) -> Reply {
+        match (self, call) {
+            (Self::Page(at), Call::Page(page)) if at == page => (fault.reply)(answer),
+            (Self::Unlisted(name), Call::Get(asked)) if name == asked => (fault.reply)(answer),
+            (Self::Unlisted(name), Call::Page(_)) => answer.without(name),
+            (Self::Before(path), Call::Other(asked)) if path == asked => (fault.reply)(answer),
+            _ => answer.honest(),
+        }
+    }
+
+    fn is_hit_by(&self, fault: &Fault) -> bool {
+        match self {
+            Self::Page(_) => true,
+            Self::Unlisted(name) => fault.hits(&Call::Get((*name).to_owned())),
+            Self::Before(path) => fault.hits(&Call::Other((*path).to_owned())),
+        }
+    }
+}
+
+/// What is spoilt at present, and where.
+type Spoilt = Arc<Mutex<Option<Fault>>>;
+
+/// Looks before, during and after each fault at one place; says what is not as it should be.
+async fn check(cloud: Cloud, place: Place) -> Vec<String> {
+    let (truth, spoilt) = (Truth::default(), Spoilt::default());
+    truth.lock().extend(ITEMS.map(|(name, mode)| (name.to_owned(), mode)));
+    let (fault, at) = (Arc::clone(&spoilt), place.clone());
+    let address = cloud.start(truth, move |call, answer| match *fault.lock() {
+        Some(fault) => at.spoil(&fault, call, answer),
+        None => answer.honest(),
+    });
+    let address = address.await;
+    let mut watcher = Watcher::new(cloud.collector(address, PATIENCE), cloud.declared(&DECLARED)).await;
+    watcher.scan().await;
+    let open: BTreeSet<String> = OPEN.iter().map(|(name, drift)| format!("{} {drift}", cloud.name(name))).collect();
+    assert_eq!(watcher.open(), open, "{cloud:?}");
+
+    let mut wrong = Vec::new();
+    for fault in FAULTS.iter().filter(|fault| place.is_hit_by(fault)) {
+        let mut expect = |step: &str, found: String, expected: &str| {
+            if found != expected {
+                wrong.push(format!("{cloud:?}: {} at {place:?}, {step}: {found}, not {expected}", fault.name));
+            }
+        };
+        *spoilt.lock() = Some(*fault);
+        // One that has asked for nothing yet, and has all its retries.
+        watcher.collector = cloud.collector(address, PATIENCE);
+        let report = watcher.scan().await;
+        expect("during", format!("{:?} {}", moved(&report), watcher.to_be_mended(&report)), "[] 0");
+        expect("gap", gap(&report, &cloud.kind()), &left(fault.leaves(cloud), &place));
+
+        *spoilt.lock() = None;
+        let report = watcher.scan().await;
+        expect("after", format!("{:?} {}", moved(&report), gap(&report, &cloud.kind())), "[] ");
+        expect("after", format!("{:?}", watcher.open()), &format!("{open:?}"));
+    }
+    wrong
+}
+
+/// Returns the reason for which a kind was not read to the end, if it was not.
+fn gap(report: &Report, kind: &Kind) -> String {
+    let of = report.sights.gaps.iter().find(|gap| gap.kind.as_ref().is_none_or(|of| of == kind));
+    of.map(|gap| gap.reason.to_string()).unwrap_or_default()
+}
+
+/// Returns the reason that a fault should leave.
+fn left(leaves: Leaves, place: &Place) -> String {
+    match (leaves, place) {
+        (Leaves::Gap(reason), _) => reason.to_string(),
+        // It was read, and so the list was short of it.
+        (Leaves::Nothing, Place::Unlisted(_)) => GapReason::Partial.to_string(),
+        (Leaves::Nothing, _) => String::new(),
+    }
+}
+
+fn places(cloud: Cloud) -> Vec<Place> {
+    let before: &[&str] = match cloud {
+        Cloud::Aws => &["sts"],
+        Cloud::Kubernetes => &["/api", "/api/v1"],
+    };
+    let pages = (0..3).map(Place::Page);
+    pages.chain(["a1", "b3", "c4"].map(Place::Unlisted)).chain(before.iter().copied().map(Place::Before)).collect()
+}
+
+#[tokio::test]
+async fn no_fault_anywhere_is_an_absence_or_an_end() {
+    let cells = Cloud::BOTH.into_iter().flat_map(|cloud| places(cloud).into_iter().map(move |place| (cloud, place)));
+    let wrong = join_all(cells.map(|(cloud, place)| check(cloud, place))).await.concat();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -1,6 +1,9 @@
 //! How many requests a cloud may get from us: a rate that halves when the cloud asks to slow down and is earned back bit
 //! by bit, and a share of it that retries may take.
 //!
+//! What a cloud allows is shared with others who use the account. So the rate at which it last asked to slow down is kept
+//! away from for a while, and tried again within a minute.
+//!
 //! One budget per (account, region, service), because that is what clouds count by. It sends nothing itself.
 
 use std::time::Duration;
@@ -12,8 +15,13 @@ use tokio::time::Instant;
 const SLOWEST: f64 = 1.0 / 16.0;
 /// Throttled answers within this time of a cut are answers to requests sent before it.
 const CUT_AT_MOST_EVERY: Duration = Duration::from_secs(1);
-/// What part of the configured rate one good answer earns back.
-const EARNED: f64 = 0.02;
+/// In that time the whole of the configured rate is earned back.
+const EARNED_BACK_IN: Duration = Duration::from_secs(15);
+/// What part of the rate at which the cloud asked to slow down is safe.
+const SAFE: f64 = 0.9;
+/// For so long after a cut the safe rate is not exceeded; in that time after it, it grows until it is the configured one.
+const SAFE_FOR: Duration = Duration::from_secs(40);
+const TRIED_FOR: Duration = Duration::from_secs(15);
 /// How many retries one request pays for.
 const RETRIES_PER_REQUEST: f64 = 0.1;
 /// Retries that a short scan may use before it has earned any.
@@ -33,9 +41,12 @@ pub struct Budget {
 #[derive(Debug)]
 struct State {
     rate: f64,
+    /// The rate that is safe, while that is known.
+    safe: f64,
     last: Option<Instant>,
     paused_until: Option<Instant>,
     cut_at: Option<Instant>,
+    earned_at: Option<Instant>,
     retries: f64,
     day: Option<(Instant, u64)>,
 }
@@ -82,7 +93,7 @@ impl Budget {
 
     /// Takes notice of an answer that was no request to slow down.
     pub fn accepted(&self) {
-        self.state.lock().earn(self.per_second);
+        self.state.lock().earn(self.per_second, Instant::now());
     }
 
     /// Takes notice of a request to slow down, and to send nothing at all for a while.
@@ -98,17 +109,25 @@ impl Budget {
 
 impl State {
     fn new(rate: f64) -> Self {
-        Self { rate, last: None, paused_until: None, cut_at: None, retries: RETRIES_IN_HAND, day: None }
+        let (last, paused_until, cut_at, earned_at, day) = (None, None, None, None, None);
+        Self { rate, safe: rate, last, paused_until, cut_at, earned_at, retries: RETRIES_IN_HAND, day }
     }
 
-    fn earn(&mut self, per_second: f64) {
-        self.rate = (self.rate + per_second * EARNED).min(per_second);
+    /// Earns back what the time since the last good answer, or the cut, is worth.
+    fn earn(&mut self, per_second: f64, now: Instant) {
+        let Some(cut_at) = self.cut_at else { return };
+        let since = self.earned_at.replace(now).map_or(cut_at, |earned_at| earned_at.max(cut_at));
+        let earned = per_second * now.duration_since(since).div_duration_f64(EARNED_BACK_IN);
+        let beyond = now.duration_since(cut_at).saturating_sub(SAFE_FOR).div_duration_f64(TRIED_FOR);
+        let most = self.safe + (per_second - self.safe) * beyond.min(1.0);
+        self.rate = (self.rate + earned).min(most);
     }
 
     fn slow_down(&mut self, per_second: f64, pause: Option<Duration>, now: Instant) {
         self.paused_until = self.paused_until.max(pause.map(|pause| now + pause));
         if self.cut_at.is_none_or(|at| now >= at + CUT_AT_MOST_EVERY) {
             self.cut_at = Some(now);
+            self.safe = self.rate * SAFE;
             self.rate = (self.rate / 2.0).max(per_second * SLOWEST);
         }
     }
@@ -130,6 +149,7 @@ impl State {
 }
 
 #[cfg(test)]
+#[expect(clippy::cast_precision_loss, reason = "a few thousand requests are exact in a double")]
 mod tests {
     use super::*;
 
@@ -165,8 +185,96 @@ mod tests {
         check_rate(&state, 2.0);
         (0..1000).for_each(|second| state.slow_down(8.0, None, start + second * SECOND));
         check_rate(&state, 0.5);
-        (0..50).for_each(|_| state.earn(8.0));
-        check_rate(&state, 8.0);
+    }
+
+    #[test]
+    fn the_rate_is_earned_back_within_a_minute_and_not_at_once() {
+        for cuts in [1, 3, 10] {
+            let (mut state, start) = (State::new(8.0), Instant::now());
+            (0..cuts).for_each(|second| state.slow_down(8.0, None, start + second * SECOND));
+            let (cut, mut before) = (start + (cuts - 1) * SECOND, state.rate);
+            for tenth in 0..600 {
+                state.earn(8.0, cut + tenth * SECOND / 10);
+                assert!(state.rate - before < 0.1, "{cuts} cuts: {before} grows to {}", state.rate);
+                before = state.rate;
+                let is_early = tenth < 400;
+                assert!(!is_early || state.rate <= state.safe.max(0.5) + 0.001, "{cuts} cuts: {}", state.rate);
+            }
+            check_rate(&state, 8.0);
+        }
+    }
+
+    /// Requests that one account may send, whoever sends them: as many a second, and some in hand.
+    struct Account {
+        per_second: f64,
+        in_hand: f64,
+        at: Instant,
+    }
+
+    impl Account {
+        fn accepts(&mut self, now: Instant) -> bool {
+            let earned = now.duration_since(self.at).as_secs_f64() * self.per_second;
+            (self.in_hand, self.at) = ((self.in_hand + earned).min(self.per_second), now);
+            let is_accepted = self.in_hand >= 1.0;
+            self.in_hand -= f64::from(u8::from(is_accepted));
+            is_accepted
+        }
+    }
+
+    /// Lets us ask for ten minutes at up to `ours` a second while a victim asks the same account, which grants ten a second,
+    /// `theirs` a second. Returns what we sent, with what it was answered, and what part of theirs was accepted.
+    fn share(ours: f64, theirs: f64) -> (Vec<(Instant, bool)>, f64) {
+        let start = Instant::now();
+        let mut account = Account { per_second: 10.0, in_hand: 10.0, at: start };
+        let (mut state, mut sent, mut accepted, mut asked) = (State::new(ours), Vec::new(), 0.0, 0.0);
+        let (mut next, mut random) = (start, 1_u32);
+        while next < start + 600 * SECOND {
+            let due = state.due().unwrap_or(start);
+            if next < due {
+                asked += 1.0;
+                accepted += f64::from(u8::from(account.accepts(next)));
+                // They come as they please; who keeps in step with us would never or always come too late.
+                random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                next += Duration::from_secs_f64((0.5 + f64::from(random >> 16) / 65_536.0) / theirs);
+                continue;
+            }
+            state.take(u64::MAX, due).unwrap();
+            let is_accepted = account.accepts(due);
+            sent.push((due, is_accepted));
+            if is_accepted { state.earn(ours, due) } else { state.slow_down(ours, None, due) }
+        }
+        (sent, accepted / asked)
+    }
+
+    /// Counts what was sent within a second from there on; it is sorted.
+    fn within_a_second(sent: &[(Instant, bool)], from: Instant) -> usize {
+        let until = |end: Instant| sent.partition_point(|(at, _)| *at < end);
+        until(from + SECOND) - until(from)
+    }
+
+    #[test]
+    fn who_shares_the_account_is_not_starved() {
+        // Where more is configured than the account grants, trying that again once a minute costs them some.
+        for (ours, theirs, least) in [(8.0, 1.0, 0.99), (12.0, 4.0, 0.985), (20.0, 4.0, 0.975), (50.0, 4.0, 0.965)] {
+            let (sent, accepted) = share(ours, theirs);
+            assert!(accepted >= least, "{ours} beside {theirs}: {accepted} of theirs were accepted");
+            let used = sent.iter().filter(|(_, is_accepted)| *is_accepted).count() as f64 / 600.0;
+            assert!(used >= 0.6 * (10.0 - theirs).min(ours), "{ours} beside {theirs}: only {used} a second of ours");
+            for (at, is_accepted) in &sent {
+                let count = within_a_second(&sent, *at) as f64;
+                assert!(count <= ours + 1.0, "{count} in a second, of {ours}");
+                let before = within_a_second(&sent, *at - SECOND) as f64;
+                let last = sent[..sent.partition_point(|(other, _)| other < at)].iter().rev().take(60);
+                let is_alone = last.filter(|(_, is_accepted)| !is_accepted).all(|(other, _)| *other + 2 * SECOND < *at);
+                let is_first = is_alone && *at > sent[0].0 + 2 * SECOND;
+                // A second earns some back.
+                let is_cut = count <= before / 2.0 + ours / 15.0 + 2.0;
+                assert!(
+                    *is_accepted || !is_first || is_cut,
+                    "{before} in the second before a throttle, {count} after it"
+                );
+            }
+        }
     }
 
     #[test]

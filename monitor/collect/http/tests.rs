@@ -3,7 +3,10 @@
 use std::convert::Infallible;
 use std::sync::OnceLock;
 
+use tokio::time::Instant;
+
 use super::*;
+use crate::collect::wire;
 
 /// Returns a client with connections of its own and the certificates of all others: reading these takes long.
 pub(crate) fn client(cloud: &str, limits: Limits, rate: (f64, u64)) -> Client {
@@ -88,6 +91,53 @@ fn media_types_are_told_apart() {
     ] {
         assert_eq!((Media::Json.is(media_type), Media::Xml.is(media_type)), (json, xml), "{media_type}");
     }
+}
+
+/// Signs nothing, and notes when it was asked to.
+#[derive(Default)]
+struct Noting(Mutex<Vec<Instant>>);
+
+#[async_trait]
+impl Protocol for Noting {
+    async fn sign(&self, _: &mut http::Request<Bytes>) -> Result<(), CallError> {
+        self.0.lock().push(Instant::now());
+        Ok(())
+    }
+
+    fn code(&self, _: &HeaderMap, _: &[u8]) -> Option<Code> {
+        None
+    }
+}
+
+#[tokio::test]
+async fn the_pace_is_kept_by_all_who_ask_and_halves_at_once() {
+    const RATE: usize = 40;
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let address = wire::serve(move |_| match asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed) {
+        nth if nth == RATE => wire::say(429, "{}"),
+        _ => wire::say(200, "{}"),
+    });
+    let url: Url = format!("http://{}/", address.await).parse().unwrap();
+    let client = client("c", Limits::default(), (40.0, u64::MAX));
+    let (noting, target) = (Noting::default(), Target { account: "1".into(), region: "r".into(), service: "s" });
+    let request =
+        Request { target, method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new(), media: Media::Json };
+    let ask = async || {
+        for _ in 0..8 {
+            client.send(&request, &noting).await.unwrap();
+        }
+    };
+    futures_util::future::join_all((0..8).map(|_| ask())).await;
+    let sent = noting.0.lock().clone();
+    assert_eq!(sent.len(), 65, "64 requests, one of them again");
+    for (at, first) in sent.iter().enumerate() {
+        let within = sent[at..].iter().filter(|other| **other - *first < Duration::from_secs(1)).count();
+        // A machine that is busy may note late what was sent in time.
+        assert!(within <= RATE + 4, "{within} requests within a second");
+    }
+    // Those that were under way when the answer came may still follow it.
+    let after = sent[RATE + 1..].iter().filter(|at| **at - sent[RATE] < Duration::from_secs(1)).count();
+    assert!(after <= RATE / 2 + 8, "{after} requests in the second after a throttle");
 }
 
 async fn read(pieces: Vec<Result<&'static [u8], std::io::Error>>, cap: usize) -> Result<Bytes, GapReason> {

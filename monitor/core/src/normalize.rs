@@ -5,7 +5,7 @@
 
 use serde_json::{Map, Value};
 
-use crate::resource::{Kind, Labels, Provider};
+use crate::resource::{Depth, Kind, Labels, Provider, is_unread};
 
 /// Version of this code; part of the key under which an unchanged resource is skipped.
 pub const VERSION: u32 = 1;
@@ -64,15 +64,26 @@ pub fn labels(provider: Provider, attributes: &Value) -> Labels {
             .iter()
             .for_each(|name| collect(attributes.get(name), &mut labels)),
         Provider::Aws => {
-            for (name, value) in attributes.as_object().into_iter().flatten() {
-                if name.ends_with("Tags") || name.ends_with("TagList") || name == "tags" {
-                    collect(Some(value), &mut labels);
-                }
+            for (_, value) in aws_tags(attributes).filter(|(_, value)| !is_unread(value)) {
+                collect(Some(value), &mut labels);
             }
         }
         _ => ["tags_all", "tags", "labels", "Tags"].iter().for_each(|name| collect(attributes.get(name), &mut labels)),
     }
     labels
+}
+
+fn aws_tags(attributes: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    let is_tags = |name: &str| name.ends_with("Tags") || name.ends_with("TagList") || name == "tags";
+    attributes.as_object().into_iter().flatten().filter(move |(name, _)| is_tags(name))
+}
+
+/// Returns how much of the labels of a resource was read, of which that much was read in all.
+pub(crate) fn depth_of_labels(attributes: &Value, depth: Depth) -> Depth {
+    match depth {
+        Depth::Partial if aws_tags(attributes).any(|(_, value)| is_unread(value)) => Depth::Listed,
+        depth => depth,
+    }
 }
 
 fn collect(value: Option<&Value>, labels: &mut Labels) {

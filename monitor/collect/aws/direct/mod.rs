@@ -80,6 +80,8 @@ pub struct Call {
     pub operation: &'static str,
     /// What it is given.
     pub with: &'static [(&'static str, Arg)],
+    /// What the answer is called, in XML that is asked for by paths; whatever it is called if not said.
+    pub root: Option<&'static str>,
     /// Where in the answer the things are; the answer itself if empty.
     pub items: &'static str,
     /// The argument that asks for the next page, and where an answer says what to give it.
@@ -135,13 +137,19 @@ pub struct Part {
 /// Returns a call that lists what is at `items`.
 const fn call(operation: &'static str, items: &'static str) -> Call {
     let none: &[&str] = &[];
-    Call { operation, with: &[], items, pages: None, batch: 0, none, may_be_silent: false, action: None }
+    Call { operation, with: &[], root: None, items, pages: None, batch: 0, none, may_be_silent: false, action: None }
 }
 
 impl Call {
     /// Gives it arguments.
     const fn with(mut self, with: &'static [(&'static str, Arg)]) -> Self {
         self.with = with;
+        self
+    }
+
+    /// Takes no other answer than one of that name.
+    const fn root(mut self, root: &'static str) -> Self {
+        self.root = Some(root);
         self
     }
 

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
 use super::service::Arguments;
-use super::shape::{self, all, at, scalar};
+use super::shape::{self, Field, all, at, scalar};
 use super::{Arg, Call, Direct, Home, Part};
 use crate::collect::aws::call::Caller;
 use crate::collect::aws::cloud_control::{Stop, gap};
@@ -23,7 +23,7 @@ use crate::collect::{Item, Read, Reading, Sink, Wanted};
 
 /// Calls about single things of one kind that are under way at the same time.
 const CALLS_AT_ONCE: usize = 16;
-/// After that many failures the same call is not made for other things: it would fail too.
+/// After that many failures in a row the same call is not made for other things: it would fail too.
 const FAILURES_BORNE: usize = 20;
 /// Under this key a thing keeps what it was found in: a record its zone, a service its cluster.
 pub(super) const PARENT: &str = "^";
@@ -39,21 +39,25 @@ pub(in crate::collect::aws) struct Reader<'a> {
 #[derive(Default)]
 struct Failures {
     first: Mutex<Option<CallError>>,
-    /// How often each call failed, by its operation.
-    counts: Mutex<BTreeMap<&'static str, usize>>,
+    /// How often each call failed since it last succeeded, by its operation.
+    in_a_row: Mutex<BTreeMap<&'static str, usize>>,
     total: AtomicUsize,
 }
 
 impl Failures {
     fn add(&self, operation: &'static str, mut error: CallError) {
-        *self.counts.lock().entry(operation).or_default() += 1;
+        *self.in_a_row.lock().entry(operation).or_default() += 1;
         self.total.fetch_add(1, Ordering::Relaxed);
         error.detail = format!("{}: {}", named(operation), error.detail);
         self.first.lock().get_or_insert(error);
     }
 
+    fn end_row(&self, operation: &str) {
+        self.in_a_row.lock().remove(operation);
+    }
+
     fn are_too_many(&self, operation: &str) -> bool {
-        self.counts.lock().get(operation).is_some_and(|count| *count >= FAILURES_BORNE)
+        self.in_a_row.lock().get(operation).is_some_and(|count| *count >= FAILURES_BORNE)
     }
 }
 
@@ -216,7 +220,7 @@ impl Listing<'_> {
             return Err(CallError::new(GapReason::Partial, "the list has more pages than are read"));
         }
         let call = pages.call;
-        let answer = match service.call(self.reader.caller, call.operation, &pages.with).await {
+        let answer = match service.call(self.reader.caller, call, &pages.with).await {
             Err(error) if error.is(call.none) => {
                 pages.is_over = true;
                 return Ok(Some(Vec::new()));
@@ -262,13 +266,19 @@ impl Listing<'_> {
         if let Some(region) = at(thing, home.says).and_then(Value::as_str) {
             return Some(region.to_owned());
         }
-        let (call, understand) = home.asks?;
+        let Some((call, understand)) = home.asks else {
+            self.failures.add(home.says, malformed("region"));
+            return None;
+        };
         if self.failures.are_too_many(call.operation) {
             return None;
         }
         let with = self.arguments(&call, &[thing], Sought::All);
-        match self.direct.service.call(self.reader.caller, call.operation, &with).await {
-            Ok(answer) => understand(&answer),
+        match self.direct.service.call(self.reader.caller, &call, &with).await {
+            Ok(answer) => understand(&answer).or_else(|| {
+                self.failures.add(call.operation, malformed("region"));
+                None
+            }),
             Err(error) if error.is(self.direct.gone) => None,
             Err(error) => {
                 self.failures.add(call.operation, error);
@@ -284,42 +294,60 @@ impl Listing<'_> {
     }
 
     fn name(&self, thing: Value) -> Result<Found, CallError> {
-        let malformed = |what: &str| CallError::new(GapReason::Malformed, format!("the answer has no usable {what}"));
         let parts =
             self.direct.name.iter().map(|path| at(&thing, path).and_then(scalar).filter(|part| !part.is_empty()));
         let parts: Vec<_> = parts.collect::<Option<_>>().ok_or_else(|| malformed("identifier"))?;
         // What an account has one of is called as the account.
         let name = if parts.is_empty() { self.reader.caller.account.to_string() } else { parts.join("|") };
         let mut attributes = Map::new();
-        let shaped = shape::shape(self.direct.shape, &thing, &mut attributes);
-        shaped.map_err(|unfit| malformed(unfit.attribute))?;
+        self.shape(self.direct.shape, &thing, &mut attributes);
         Ok(Found { name, thing, attributes })
     }
 
+    /// Adds what lines make of an answer; what does not fit is a failure, and hides nothing else.
+    fn shape(&self, fields: &[Field], answer: &Value, into: &mut Map<String, Value>) {
+        if let Err(unfit) = shape::shape(fields, answer, into) {
+            self.failures.add(self.direct.kind, malformed(unfit.attribute));
+        }
+    }
+
     /// Reads what the list leaves out, as far as anybody looks at it, and marks what was not read.
-    async fn complete(&self, found: &mut [Found], sought: Sought<'_>) {
+    async fn complete(&self, found: &mut Vec<Found>, sought: Sought<'_>) {
         if !self.wanted.full.contains(self.kind) {
             return;
         }
         for part in self.direct.parts {
             let is_wanted = part.shape.iter().any(|field| self.wanted.wants(self.kind, field.to));
-            let answers =
-                if is_wanted { self.part(part, found, sought).await } else { found.iter().map(|_| None).collect() };
-            for (found, answer) in found.iter_mut().zip(answers) {
-                found.add(part, answer);
-            }
+            let answers = if is_wanted {
+                self.part(part, found, sought).await
+            } else {
+                found.iter().map(|_| Said::Nothing).collect()
+            };
+            let mut answers = answers.into_iter();
+            found.retain_mut(|found| match answers.next().unwrap_or(Said::Nothing) {
+                Said::Answer(answer) => {
+                    self.shape(part.shape, &answer, &mut found.attributes);
+                    true
+                }
+                Said::Nothing => {
+                    let marks = part.shape.iter().map(|field| (field.to.to_owned(), unread()));
+                    found.attributes.extend(marks);
+                    true
+                }
+                Said::Gone => false,
+            });
         }
     }
 
-    /// Returns what a part says of each thing; nothing of one of which it could not be read.
-    async fn part(&self, part: &'static Part, found: &[Found], sought: Sought<'_>) -> Vec<Option<Value>> {
+    /// Returns what a part says of each thing.
+    async fn part(&self, part: &'static Part, found: &[Found], sought: Sought<'_>) -> Vec<Said> {
         let Some((theirs, ours)) = part.join else {
             // Collected first: the compiler cannot prove lazy closures over borrowed things to be general enough.
             let answers: Vec<_> = found
                 .iter()
                 .map(|found| async move {
                     if part.when.is_some_and(|when| !when(&found.thing)) {
-                        return Some(Value::Null);
+                        return Said::Answer(Value::Null);
                     }
                     self.ask(part, &[&found.thing], sought).await
                 })
@@ -333,19 +361,17 @@ impl Listing<'_> {
             .map(|batch| async move {
                 let things: Vec<&Value> = batch.iter().map(|found| &found.thing).collect();
                 let answer = self.ask(part, &things, sought).await;
-                things
-                    .iter()
-                    .map(|thing| Some(matching(answer.as_ref()?, theirs, at(thing, ours)?)))
-                    .collect::<Vec<_>>()
+                things.iter().map(|thing| answer.about(theirs, at(thing, ours))).collect::<Vec<_>>()
             })
             .collect();
         let answers: Vec<Vec<_>> = stream::iter(asked).buffered(CALLS_AT_ONCE).collect().await;
         answers.into_iter().flatten().collect()
     }
 
-    async fn ask(&self, part: &'static Part, things: &[&Value], sought: Sought<'_>) -> Option<Value> {
-        if self.failures.are_too_many(part.call.operation) {
-            return None;
+    async fn ask(&self, part: &'static Part, things: &[&Value], sought: Sought<'_>) -> Said {
+        let operation = part.call.operation;
+        if self.failures.are_too_many(operation) {
+            return Said::Nothing;
         }
         let service = part.service.unwrap_or(self.direct.service);
         let mut pages = Pages::new(&part.call, self.arguments(&part.call, things, sought));
@@ -354,14 +380,18 @@ impl Listing<'_> {
             match self.page_of(service, &mut pages).await {
                 Ok(Some(page)) => read.extend(page),
                 Ok(None) => break,
+                // It went between the list and now.
+                Err(error) if things.len() == 1 && error.is(self.direct.gone) => return Said::Gone,
                 Err(error) => {
-                    self.failures.add(part.call.operation, error);
-                    return None;
+                    self.failures.add(operation, error);
+                    return Said::Nothing;
                 }
             }
         }
+        self.failures.end_row(operation);
         // A part without a list is the answer itself, or nothing.
-        Some(if part.call.items.is_empty() { read.into_iter().next().unwrap_or_default() } else { read.into() })
+        let is_one = part.call.items.is_empty();
+        Said::Answer(if is_one { read.into_iter().next().unwrap_or_default() } else { read.into() })
     }
 
     async fn say(&self, found: Vec<Found>, sink: &Sink) -> Result<(), Stop> {
@@ -386,24 +416,22 @@ impl Listing<'_> {
 }
 
 impl Found {
-    /// Adds what a part says, or marks what it would have said.
-    fn add(&mut self, part: &Part, answer: Option<Value>) {
-        let shaped = answer.map(|answer| {
-            let mut attributes = Map::new();
-            shape::shape(part.shape, &answer, &mut attributes).map(|()| attributes)
-        });
-        if let Some(Ok(attributes)) = shaped {
-            self.attributes.extend(attributes);
-            return;
-        }
-        for field in part.shape {
-            self.attributes.insert(field.to.to_owned(), unread());
-        }
-    }
-
     fn into_item(self) -> Item {
         Item { name: self.name.into(), text: Value::Object(self.attributes).to_string().into() }
     }
+}
+
+/// What a part says of a thing.
+enum Said {
+    Answer(Value),
+    /// It was not asked, or could not be read.
+    Nothing,
+    /// The thing is not there any more.
+    Gone,
+}
+
+fn malformed(what: &str) -> CallError {
+    CallError::new(GapReason::Malformed, format!("the answer has no usable {what}"))
 }
 
 /// The pages of one call.
@@ -450,7 +478,7 @@ fn items(call: &Call, answer: Value) -> Result<Vec<Value>, CallError> {
     holders.retain(|holder| !holder.is_null());
     // In XML an empty list is an empty element, which has nothing in it.
     let is_empty = !outer.is_empty() && holders.is_empty() && is_said(&answer, outer);
-    let is_held = holders.iter().all(|holder| holder.get(last).is_some() || !outer.is_empty()) && !holders.is_empty();
+    let is_held = holders.iter().all(|holder| holder.get(last).is_some()) && !holders.is_empty();
     if !call.may_be_silent && !is_empty && !is_held {
         return Err(CallError::new(GapReason::Malformed, "the answer has no list"));
     }
@@ -469,8 +497,11 @@ fn adopt(mut thing: Value, parent: Option<&Value>) -> Value {
     thing
 }
 
-/// Returns the items of an answer that are about a thing.
-fn matching(answer: &Value, theirs: &str, ours: &Value) -> Value {
-    let is_about = |item: &&Value| at(item, theirs).is_some_and(|said| scalar(said) == scalar(ours));
-    answer.as_array().into_iter().flatten().filter(is_about).cloned().collect()
+impl Said {
+    /// Returns the items of an answer that are about a thing.
+    fn about(&self, theirs: &str, ours: Option<&Value>) -> Self {
+        let (Self::Answer(answer), Some(ours)) = (self, ours) else { return Self::Nothing };
+        let is_about = |item: &&Value| at(item, theirs).is_some_and(|said| scalar(said) == scalar(ours));
+        Self::Answer(answer.as_array().into_iter().flatten().filter(is_about).cloned().collect())
+    }
 }

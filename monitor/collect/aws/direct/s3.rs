@@ -10,19 +10,23 @@ use super::{Arg, Call, Direct, Home, Part, call, part};
 const GONE: &[&str] = &["NoSuchBucket"];
 
 const BUCKETS: Call = call("GET /", "Buckets.Bucket")
+    .root("ListAllMyBucketsResult")
     .with(&[("max-buckets", Arg::Int(1000))])
     .pages("continuation-token", "ContinuationToken")
     .action("s3:ListAllMyBuckets");
 
 const ONE_BUCKET: Call = call("GET /", "Buckets.Bucket")
+    .root("ListAllMyBucketsResult")
     .with(&[("max-buckets", Arg::Int(1000)), ("prefix", Arg::Name(0))])
     .pages("continuation-token", "ContinuationToken")
     .action("s3:ListAllMyBuckets");
 
 const HOME: Home = Home { says: "BucketRegion", asks: Some((LOCATION, location)) };
 
-const LOCATION: Call =
-    call("GET /{Bucket}?location", "").with(&[("Bucket", Arg::Of("Name"))]).action("s3:GetBucketLocation");
+const LOCATION: Call = call("GET /{Bucket}?location", "")
+    .root("LocationConstraint")
+    .with(&[("Bucket", Arg::Of("Name"))])
+    .action("s3:GetBucketLocation");
 
 /// The two oldest regions have no name here, or an older one.
 fn location(answer: &Value) -> Option<String> {
@@ -34,14 +38,15 @@ fn location(answer: &Value) -> Option<String> {
     }
 }
 
-/// Returns a part of a bucket: its path, the action that must be allowed, the words for "not set", and the attributes.
+/// Returns a part of a bucket: its path and what the answer is called, the action that must be allowed, the words for
+/// "not set", and the attributes.
 const fn of_bucket(
-    operation: &'static str,
+    (operation, root): (&'static str, &'static str),
     action: &'static str,
     none: &'static [&'static str],
     shape: &'static [Field],
 ) -> Part {
-    part(call(operation, "").with(&[("Bucket", Arg::Of("Name"))]).none(none).action(action), shape)
+    part(call(operation, "").with(&[("Bucket", Arg::Of("Name"))]).root(root).none(none).action(action), shape)
 }
 
 const BLOCKS: &[Field] = &[
@@ -71,19 +76,23 @@ pub(super) const BUCKET: Direct = Direct {
         untold("MetadataTableConfiguration"),
         untold("MetricsConfigurations"),
         untold("RegionalDomainName"),
-        untold("ReplicationConfiguration"),
         untold("WebsiteURL"),
     ],
     parts: &[
         of_bucket(
-            "GET /{Bucket}?publicAccessBlock",
+            ("GET /{Bucket}?publicAccessBlock", "PublicAccessBlockConfiguration"),
             "s3:GetBucketPublicAccessBlock",
             &["NoSuchPublicAccessBlockConfiguration"],
             &[object("PublicAccessBlockConfiguration", "", BLOCKS)],
         ),
-        of_bucket("GET /{Bucket}?tagging", "s3:GetBucketTagging", &["NoSuchTagSet"], &[tags("TagSet.Tag")]),
         of_bucket(
-            "GET /{Bucket}?encryption",
+            ("GET /{Bucket}?tagging", "Tagging"),
+            "s3:GetBucketTagging",
+            &["NoSuchTagSet"],
+            &[tags("TagSet.Tag")],
+        ),
+        of_bucket(
+            ("GET /{Bucket}?encryption", "ServerSideEncryptionConfiguration"),
             "s3:GetEncryptionConfiguration",
             &["ServerSideEncryptionConfigurationNotFoundError"],
             &[object(
@@ -109,13 +118,13 @@ pub(super) const BUCKET: Direct = Direct {
             )],
         ),
         of_bucket(
-            "GET /{Bucket}?versioning",
+            ("GET /{Bucket}?versioning", "VersioningConfiguration"),
             "s3:GetBucketVersioning",
             &[],
             &[object("VersioningConfiguration", "", &[text("Status", "Status")])],
         ),
         of_bucket(
-            "GET /{Bucket}?logging",
+            ("GET /{Bucket}?logging", "BucketLoggingStatus"),
             "s3:GetBucketLogging",
             &[],
             &[object(
@@ -129,7 +138,7 @@ pub(super) const BUCKET: Direct = Direct {
             )],
         ),
         of_bucket(
-            "GET /{Bucket}?lifecycle",
+            ("GET /{Bucket}?lifecycle", "LifecycleConfiguration"),
             "s3:GetLifecycleConfiguration",
             &["NoSuchLifecycleConfiguration"],
             &[object(
@@ -139,19 +148,19 @@ pub(super) const BUCKET: Direct = Direct {
             )],
         ),
         of_bucket(
-            "GET /{Bucket}?ownershipControls",
+            ("GET /{Bucket}?ownershipControls", "OwnershipControls"),
             "s3:GetBucketOwnershipControls",
             &["OwnershipControlsNotFoundError"],
             &[object("OwnershipControls", "", &[each("Rules", "Rule", &[text("ObjectOwnership", "ObjectOwnership")])])],
         ),
         of_bucket(
-            "GET /{Bucket}?notification",
+            ("GET /{Bucket}?notification", "NotificationConfiguration"),
             "s3:GetBucketNotification",
             &[],
             &[made("NotificationConfiguration", "", notifications)],
         ),
         of_bucket(
-            "GET /{Bucket}?cors",
+            ("GET /{Bucket}?cors", "CORSConfiguration"),
             "s3:GetBucketCORS",
             &["NoSuchCORSConfiguration"],
             &[object(
@@ -172,19 +181,26 @@ pub(super) const BUCKET: Direct = Direct {
             )],
         ),
         of_bucket(
-            "GET /{Bucket}?website",
+            ("GET /{Bucket}?website", "WebsiteConfiguration"),
             "s3:GetBucketWebsite",
             &["NoSuchWebsiteConfiguration"],
             &[object("WebsiteConfiguration", "", WEBSITE)],
         ),
         of_bucket(
-            "GET /{Bucket}?accelerate",
+            ("GET /{Bucket}?accelerate", "AccelerateConfiguration"),
             "s3:GetAccelerateConfiguration",
-            &[],
+            // There is none in some regions, and none for names with dots.
+            &["MethodNotAllowed", "UnsupportedArgument"],
             &[object("AccelerateConfiguration", "", &[text("AccelerationStatus", "Status")])],
         ),
         of_bucket(
-            "GET /{Bucket}?object-lock",
+            ("GET /{Bucket}?replication", "ReplicationConfiguration"),
+            "s3:GetReplicationConfiguration",
+            &["ReplicationConfigurationNotFoundError"],
+            &[object("ReplicationConfiguration", "", &[text("Role", "Role"), each("Rules", "Rule", REPLICATION_RULE)])],
+        ),
+        of_bucket(
+            ("GET /{Bucket}?object-lock", "ObjectLockConfiguration"),
             "s3:GetBucketObjectLockConfiguration",
             &["ObjectLockConfigurationNotFoundError"],
             &[
@@ -257,11 +273,15 @@ pub(super) const BUCKET_ACL: Direct = Direct {
     ..Direct::new("AWS::S3::BucketAcl", &S3, &["^.Name"])
 };
 
-const ACL: Call = call("GET /{Bucket}?acl", "").with(&[("Bucket", Arg::Of("Name"))]).action("s3:GetBucketAcl");
+const ACL: Call = call("GET /{Bucket}?acl", "")
+    .root("AccessControlPolicy")
+    .with(&[("Bucket", Arg::Of("Name"))])
+    .action("s3:GetBucketAcl");
 
 /// What is blocked for all buckets of an account. Our own kind: CloudFormation has none.
 pub(super) const ACCOUNT_PUBLIC_ACCESS_BLOCK: Direct = Direct {
     list: &[call("GET /v20180820/configuration/publicAccessBlock", "")
+        .root("PublicAccessBlockConfiguration")
         .none(&["NoSuchPublicAccessBlockConfiguration"])
         .action("s3:GetAccountPublicAccessBlock")],
     shape: BLOCKS,
@@ -307,6 +327,51 @@ const LIFECYCLE_RULE: &[Field] = &[
         &[int("DaysAfterInitiation", "DaysAfterInitiation")],
     ),
 ];
+
+const REPLICATION_RULE: &[Field] = &[
+    text("Id", "ID"),
+    text("Status", "Status"),
+    text("Prefix", "Prefix"),
+    int("Priority", "Priority"),
+    object("DeleteMarkerReplication", "DeleteMarkerReplication", &[text("Status", "Status")]),
+    object(
+        "Destination",
+        "Destination",
+        &[
+            text("Bucket", "Bucket"),
+            text("Account", "Account"),
+            text("StorageClass", "StorageClass"),
+            object("AccessControlTranslation", "AccessControlTranslation", &[text("Owner", "Owner")]),
+            object("EncryptionConfiguration", "EncryptionConfiguration", &[text("ReplicaKmsKeyID", "ReplicaKmsKeyID")]),
+            object(
+                "Metrics",
+                "Metrics",
+                &[text("Status", "Status"), object("EventThreshold", "EventThreshold", MINUTES)],
+            ),
+            object("ReplicationTime", "ReplicationTime", &[text("Status", "Status"), object("Time", "Time", MINUTES)]),
+        ],
+    ),
+    object(
+        "Filter",
+        "Filter",
+        &[
+            text("Prefix", "Prefix"),
+            object("TagFilter", "Tag", TAG),
+            object("And", "And", &[text("Prefix", "Prefix"), each("TagFilters", "Tag", TAG)]),
+        ],
+    ),
+    object(
+        "SourceSelectionCriteria",
+        "SourceSelectionCriteria",
+        &[
+            object("ReplicaModifications", "ReplicaModifications", &[text("Status", "Status")]),
+            object("SseKmsEncryptedObjects", "SseKmsEncryptedObjects", &[text("Status", "Status")]),
+        ],
+    ),
+];
+
+const MINUTES: &[Field] = &[int("Minutes", "Minutes")];
+const TAG: &[Field] = &[text("Key", "Key"), text("Value", "Value")];
 
 const WEBSITE: &[Field] = &[
     text("IndexDocument", "IndexDocument.Suffix"),

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use url::Url;
 use url::form_urlencoded::Serializer;
 
+use super::Call;
 use super::shape::scalar;
 use super::xml;
 use crate::collect::aws::call::{self, Caller};
@@ -86,10 +87,10 @@ pub(super) type Arguments = Map<String, Value>;
 
 impl Service {
     /// Calls an operation: its name, or method and path (`GET /clusters/{name}`) where the service goes by paths.
-    pub(super) async fn call(&self, caller: &Caller, operation: &str, with: &Arguments) -> Result<Value, CallError> {
-        let request = self.request(caller, operation, with).ok_or_else(call::unformed)?;
+    pub(super) async fn call(&self, caller: &Caller, call: &Call, with: &Arguments) -> Result<Value, CallError> {
+        let request = self.request(caller, call.operation, with).ok_or_else(call::unformed)?;
         let answer = caller.sign_and_send(self.signed_as, &request).await?;
-        self.understand(operation, &answer)
+        self.understand(call, &answer)
     }
 
     fn request(&self, caller: &Caller, operation: &str, with: &Arguments) -> Option<Request> {
@@ -119,22 +120,30 @@ impl Service {
         Some(Request { target, method, url, headers, body, media })
     }
 
-    fn understand(&self, operation: &str, answer: &Answer) -> Result<Value, CallError> {
+    fn understand(&self, call: &Call, answer: &Answer) -> Result<Value, CallError> {
         match self.protocol {
             Protocol::Json(..) | Protocol::RestJson => answer.json(),
             // The policy of a bucket is told in its own language.
             Protocol::RestXml if answer.body.starts_with(b"{") => answer.json(),
-            Protocol::RestXml => xml::read(&answer.body).map(|(_, value)| value),
+            Protocol::RestXml => {
+                let (root, value) = xml::read(&answer.body)?;
+                if call.root.is_some_and(|expected| root != expected) { Err(about_else()) } else { Ok(value) }
+            }
             Protocol::Query(_) | Protocol::Ec2(_) => {
+                let operation = call.operation;
                 let (root, mut value) = xml::read(&answer.body)?;
                 if root != format!("{operation}Response") {
-                    return Err(CallError::new(GapReason::Malformed, "the answer is about something else"));
+                    return Err(about_else());
                 }
                 let result = value.get_mut(format!("{operation}Result")).map(Value::take);
                 Ok(result.unwrap_or(value))
             }
         }
     }
+}
+
+fn about_else() -> CallError {
+    CallError::new(GapReason::Malformed, "the answer is about something else")
 }
 
 type Parts = (Method, Url, HeaderMap, (Bytes, Media));

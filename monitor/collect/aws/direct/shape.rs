@@ -117,14 +117,20 @@ pub(super) const fn untold(to: &'static str) -> Field {
     Field { to, from: "", form: Form::Untold }
 }
 
-/// Adds what these lines make of an answer. What is not set is left out.
+/// Adds what these lines make of an answer. What is not set is left out; what does not fit is marked as unread, and the
+/// first of that is an error.
 pub(super) fn shape(fields: &[Field], answer: &Value, into: &mut Map<String, Value>) -> Result<(), Unfit> {
+    let mut outcome = Ok(());
     for field in fields {
-        if let Some(value) = field.read(answer)? {
+        let value = field.read(answer).unwrap_or_else(|unfit| {
+            outcome = outcome.and(Err(unfit));
+            Some(unread())
+        });
+        if let Some(value) = value {
             into.insert(field.to.to_owned(), value);
         }
     }
-    Ok(())
+    outcome
 }
 
 impl Field {
@@ -136,9 +142,9 @@ impl Field {
             Form::Int => one().map(|value| number_of::<i64>(value).ok_or(unfit)).transpose()?.map(Value::from),
             Form::Number => one().map(|value| number_of::<f64>(value).ok_or(unfit)).transpose()?.map(whole),
             Form::Flag => one().map(|value| switch(value).ok_or(unfit)).transpose()?.map(Value::Bool),
-            Form::Same => one().cloned(),
-            Form::Pascal => one().map(capitals),
-            Form::Json => one().map(|value| document(value).ok_or(unfit)).transpose()?,
+            Form::Same => one().cloned().map(|value| genuine(value).ok_or(unfit)).transpose()?,
+            Form::Pascal => one().map(capitals).map(|value| genuine(value).ok_or(unfit)).transpose()?,
+            Form::Json => one().map(|value| document(value).and_then(genuine).ok_or(unfit)).transpose()?,
             Form::Texts => {
                 let texts = all(answer, self.from).into_iter().map(|value| scalar(value).map(Value::from));
                 filled(texts.collect::<Option<Vec<_>>>().ok_or(unfit)?.into())
@@ -154,16 +160,34 @@ impl Field {
                 let items = all(answer, self.from).into_iter().map(|item| made_object(fields, item));
                 filled(items.collect::<Result<Vec<_>, _>>()?.into())
             }
-            Form::Made(make) => at(answer, self.from).and_then(make),
+            Form::Made(make) => {
+                at(answer, self.from).and_then(make).map(|value| genuine(value).ok_or(unfit)).transpose()?
+            }
             Form::Untold => Some(unread()),
         })
     }
 }
 
+/// Returns a value that the service said as a whole, unless it holds what looks like our own mark.
+fn genuine(value: Value) -> Option<Value> {
+    fn is_marked(value: &Value) -> bool {
+        match value {
+            Value::Object(map) => is_unread(value) || map.values().any(is_marked),
+            Value::Array(items) => items.iter().any(is_marked),
+            _ => false,
+        }
+    }
+    (!is_marked(&value)).then_some(value)
+}
+
 /// Returns an object of these lines; one of which nothing is told is empty.
 fn made_object(fields: &[Field], value: &Value) -> Result<Value, Unfit> {
     let mut map = Map::new();
-    shape(fields, value, &mut map)?;
+    for field in fields {
+        if let Some(value) = field.read(value)? {
+            map.insert(field.to.to_owned(), value);
+        }
+    }
     if map.values().all(is_unread) {
         map.clear();
     }

@@ -25,10 +25,15 @@ fn buckets(asked: &Asked) -> Reply {
     let is = |what: &str| asked.input.get(what).is_some();
     let listed = |name: &str| format!("<Bucket><Name>{name}</Name><BucketRegion>eu-west-1</BucketRegion></Bucket>");
     match &*asked.path {
-        "/" => xml(&format!("<R><Buckets>{}{}</Buckets></R>", listed("a"), listed("b"))),
-        _ if is("versioning") => xml("<V><Status>Enabled</Status></V>"),
+        "/" => xml(&format!(
+            "<ListAllMyBucketsResult><Buckets>{}{}</Buckets></ListAllMyBucketsResult>",
+            listed("a"),
+            listed("b")
+        )),
+        _ if is("versioning") => xml("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"),
         "/b" if is("encryption") => refuse(403, "AccessDenied"),
         _ if is("encryption") => refuse(404, "ServerSideEncryptionConfigurationNotFoundError"),
+        _ if is("tagging") => refuse(404, if asked.path == "/went" { "NoSuchBucket" } else { "NoSuchTagSet" }),
         _ => xml("<Nothing/>"),
     }
 }
@@ -98,25 +103,62 @@ async fn a_list_ends_where_the_service_says_so_and_nowhere_else() {
             "<DescribeVolumesResponse><volumeSet><item><volumeId>a</volumeId><size>big</size></item></volumeSet></DescribeVolumesResponse>",
         )
     };
-    check_list(unfit, 0, Some(GapReason::Malformed)).await;
+    check_list(unfit, 1, Some(GapReason::Malformed)).await;
     check_list(|_| say(200, "{}"), 0, Some(GapReason::Malformed)).await;
 }
 
 #[tokio::test]
-async fn a_bucket_is_told_where_it_is_and_nowhere_else() {
+async fn an_answer_about_something_else_is_none() {
+    let server = Server::start(|asked, _| buckets(asked)).await;
+    let seen = read(BUCKET, &["LoggingConfiguration"], &server).await;
+    assert!(is_unread(&attributes(&seen, "a")["LoggingConfiguration"]));
+    assert_eq!(seen.gaps, [(Some(BUCKET.to_owned()), GapReason::Malformed)]);
+}
+
+#[tokio::test]
+async fn what_goes_while_it_is_read_is_not_told_and_no_gap() {
     let script = |asked: &Asked| match &*asked.path {
-        "/" => {
-            let names = ["far", "here", "old", "shut"].map(|name| format!("<Bucket><Name>{name}</Name></Bucket>"));
-            xml(&format!("<R><Buckets>{}</Buckets></R>", names.concat()))
+        "/" => xml(
+            "<ListAllMyBucketsResult><Buckets><Bucket><Name>went</Name><BucketRegion>eu-west-1</BucketRegion></Bucket>\
+             </Buckets></ListAllMyBucketsResult>",
+        ),
+        _ => buckets(asked),
+    };
+    let server = Server::start(move |asked, _| script(asked)).await;
+    let seen = read(BUCKET, &["BucketName"], &server).await;
+    assert_eq!((seen.partial.len(), seen.gaps.len(), seen.complete.len()), (0, 0, 1));
+}
+
+#[tokio::test]
+async fn a_value_that_looks_like_our_mark_is_not_believed() {
+    let policy = r#"{"Version": "2012-10-17", "Statement": [{"Condition": {"$unread": true}}]}"#;
+    let script = move |asked: &Asked| match &*asked.path {
+        "/" => buckets(asked),
+        _ => say(200, policy),
+    };
+    let server = Server::start(move |asked, _| script(asked)).await;
+    let seen = read("AWS::S3::BucketPolicy", &[], &server).await;
+    assert_eq!(seen.partial.len(), 2);
+    assert!(is_unread(&attributes(&seen, "a")["PolicyDocument"]));
+    assert_eq!(seen.gaps, [(Some("AWS::S3::BucketPolicy".to_owned()), GapReason::Malformed)]);
+}
+
+#[tokio::test]
+async fn a_bucket_is_told_where_it_is_and_nowhere_else() {
+    let script = |asked: &Asked| match (&*asked.path, asked.input.get("location")) {
+        ("/", _) => {
+            let names = ["far", "here", "odd", "old"].map(|name| format!("<Bucket><Name>{name}</Name></Bucket>"));
+            xml(&format!("<ListAllMyBucketsResult><Buckets>{}</Buckets></ListAllMyBucketsResult>", names.concat()))
         }
-        "/far" => xml("<LocationConstraint/>"),
-        "/old" => xml("<LocationConstraint>EU</LocationConstraint>"),
-        "/here" => xml("<LocationConstraint>eu-west-1</LocationConstraint>"),
-        _ => refuse(403, "AccessDenied"),
+        (_, None) => buckets(asked),
+        ("/far", _) => xml("<LocationConstraint/>"),
+        ("/old", _) => xml("<LocationConstraint>EU</LocationConstraint>"),
+        ("/here", _) => xml("<LocationConstraint>eu-west-1</LocationConstraint>"),
+        _ => xml("<ListBucketResult/>"),
     };
     let server = Server::start(move |asked, _| script(asked)).await;
     let seen = read(BUCKET, &["BucketName"], &server).await;
     let told: BTreeSet<&str> = seen.partial.iter().map(|item| &*item.name).collect();
     assert_eq!(told, ["here", "old"].into());
-    assert_eq!(seen.gaps, [(Some(BUCKET.to_owned()), GapReason::Denied)], "one of them may be here");
+    assert_eq!(seen.gaps, [(Some(BUCKET.to_owned()), GapReason::Malformed)], "the odd one may be here");
 }

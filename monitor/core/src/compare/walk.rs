@@ -250,7 +250,7 @@ impl<'a> Walk<'a> {
 
     /// Returns whether a value says that nobody read it.
     fn is_unread(&self, observed: &Value) -> bool {
-        self.facts.depth == Depth::Partial && resource::is_unread(observed)
+        !self.document && self.facts.depth == Depth::Partial && resource::is_unread(observed)
     }
 
     /// Returns whether two values mean the same, without noting anything.
@@ -457,10 +457,21 @@ impl<'a> Walk<'a> {
         }
         let place = self.named(at, name);
         self.below(Step::Name(name), |walk| {
-            if !walk.is_unread(value) && !strict::undeclared(walk, value, place) {
+            if walk.is_unread(value) {
+                return walk.unseen(place);
+            }
+            if !strict::undeclared(walk, value, place) {
                 walk.undeclared(value, place);
             }
         });
+    }
+
+    /// Notes that what nobody declares was not read, where it would count.
+    fn unseen(&mut self, at: Place) {
+        const COUNTS: u32 = mark::STRICT | mark::DEEP;
+        if at.strict.is_some() && (at.marks | self.item(at).marks) & COUNTS != 0 {
+            self.unknown("not_read");
+        }
     }
 
     /// Notes that nobody declares a value, if anybody need hear of it.

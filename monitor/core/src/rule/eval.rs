@@ -111,7 +111,10 @@ impl<'a> Machine<'a> {
                 Some(desired) => Val::read(&desired.attributes, Depth::Full).ok_or_else(unread),
                 None => Ok(Val::Null),
             },
-            Root::Labels => Ok(Val::Labels(&self.resource.labels, depth)),
+            Root::Labels => {
+                let depth = crate::normalize::depth_of_labels(&self.resource.attributes, depth);
+                Ok(Val::Labels(&self.resource.labels, depth))
+            }
             Root::Id => Ok(Val::Id(&self.resource.id)),
         }
     }

@@ -318,6 +318,22 @@ fn what_is_marked_as_unread_is_unknown_and_only_where_marks_are_announced() {
 }
 
 #[test]
+fn what_would_count_undeclared_and_was_not_read_is_unknown() {
+    let (kind, schema, context, mask) =
+        (Kind::from("AWS::S3::Bucket"), Schema::default(), Context::default(), MaskKey::new([1; 32]));
+    let strict = Strict::usual(&kind);
+    let strictly = Strictly { strict: Some(&strict), ..Strictly::default() };
+    let facts = Facts { kind: &kind, schema: &schema, context: &context, depth: Depth::Partial, mask: &mask, strictly };
+    let found = compare(
+        &json!({"BucketName": "a"}),
+        &json!({"BucketName": "a", "ReplicationConfiguration": unread(), "CorsConfiguration": unread()}),
+        facts,
+    );
+    assert!(found.unknown.iter().any(|unknown| unknown.path == "/ReplicationConfiguration"), "{:?}", found.unknown);
+    assert!(found.changes.is_empty());
+}
+
+#[test]
 fn what_a_policy_does_not_say_counts() {
     let statement = |extra: Value| {
         let mut one = json!({"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*", "Principal": "*"});

@@ -281,3 +281,16 @@ fn a_rule_names_the_attributes_that_it_may_look_at() {
     check("resource['A'] == 1", None);
     check("size(resource) > 1 || resource.A", None);
 }
+
+#[test]
+fn labels_that_were_not_read_are_not_missing() {
+    let rule = Rule::compile(source("has(labels.team)")).unwrap();
+    let check = |tags: Value, depth, expected| {
+        let mut resource = resource(json!({"Tags": tags}), depth);
+        resource.labels = crate::normalize::labels(Provider::Aws, &resource.attributes);
+        assert_eq!(evaluate(&rule, &resource, None), expected, "{:?}", resource.labels);
+    };
+    check(json!([{"Key": "team", "Value": "data"}]), Depth::Partial, Verdict::Pass);
+    check(crate::resource::unread(), Depth::Partial, Verdict::Skip("`labels.team` was not read".to_owned()));
+    check(json!([]), Depth::Partial, Verdict::Fail(message(&rule, &resource(json!({}), Depth::Full), None)));
+}

@@ -16,7 +16,7 @@ use driftwarden_core::finding::{
 };
 use driftwarden_core::priority::{self, Weights};
 use driftwarden_core::related::Related;
-use driftwarden_core::resource::{Gap, GapReason, Kind, ResourceId, Scope, Touched};
+use driftwarden_core::resource::{Depth, Gap, GapReason, Kind, ResourceId, Scope, Touched};
 use driftwarden_core::rule::RuleSet;
 use driftwarden_core::schema::Schemas;
 use driftwarden_core::snapshot::{Acquittal, ItemText, Lens, Look, Sights, Snapshot};
@@ -250,12 +250,14 @@ async fn ask_for_unseen(
     let there = open.filter(|finding| finding.evidence.subject != Subject::Drift(DriftKind::Missing));
     let mut unseen = look.unseen(kinds, there.map(|finding| &finding.evidence.resource));
     unseen.retain(|id| pass.collector.leaves_out(&id.kind, &id.name).is_none());
-    let reads = stream::iter(unseen).map(|id| async move { (pass.collector.read(&id).await, id) });
+    // Whether it is there is all that is asked.
+    let wanted = &Wanted::default();
+    let reads = stream::iter(unseen).map(|id| async move { (pass.collector.read(&id, wanted).await, id) });
     let reads: Vec<_> = reads.buffered(CONFIRMATIONS_AT_ONCE).collect().await;
     for (reading, id) in reads {
         let (reason, detail) = match reading {
             Ok(Reading::Absent) => continue,
-            Ok(Reading::Found(_)) => (GapReason::Partial, format!("`{}` is there and was not listed", id.name)),
+            Ok(Reading::Found(..)) => (GapReason::Partial, format!("`{}` is there and was not listed", id.name)),
             Err(error) => (error.reason(), format!("`{}` was not listed; whether it is gone: {error}", id.name)),
         };
         take(look, pass.scope, Read::Gap(Gap { kind: Some(id.kind), reason, detail }));
@@ -349,7 +351,8 @@ async fn confirm_one(pass: &Pass<'_>, suspicion: &Evidence, now: Timestamp) -> a
     if let Some(evidence) = &mut looked.evidence {
         evidence.actor = evidence.actor.take().or_else(|| suspicion.actor.clone());
         evidence.arisen = suspicion.arisen;
-        explain(pass, evidence, (suspicion.cause, looked.text.as_deref()), now).await?;
+        explain(pass, evidence, (suspicion.cause, looked.text.as_ref().map(|(text, depth)| (&**text, *depth))), now)
+            .await?;
     }
     Ok(looked)
 }
@@ -359,8 +362,8 @@ async fn confirm_one(pass: &Pass<'_>, suspicion: &Evidence, now: Timestamp) -> a
 pub struct Looked {
     /// The evidence as it is now; nothing if it is not so.
     pub evidence: Option<Evidence>,
-    /// What was read; nothing where there is no such resource.
-    pub text: Option<Box<str>>,
+    /// What was read, and how much that is; nothing where there is no such resource.
+    pub text: Option<(Box<str>, Depth)>,
     /// What of the suspicion means nothing to the provider.
     acquittal: Option<Acquittal>,
 }
@@ -368,11 +371,11 @@ pub struct Looked {
 /// Looks at a suspicion again, exactly: reads the resource, and asks the provider what writing the declaration would
 /// change, where it can be asked.
 pub async fn look_again(lens: Lens<'_>, collector: &dyn Collector, suspicion: &Evidence) -> anyhow::Result<Looked> {
-    let text = match collector.read(&suspicion.resource).await? {
-        Reading::Found(text) => Some(text),
+    let text = match collector.read(&suspicion.resource, &concerned(&lens, suspicion)).await? {
+        Reading::Found(text, depth) => Some((text, depth)),
         Reading::Absent => None,
     };
-    let Some(evidence) = lens.look_again(suspicion, text.as_deref())? else {
+    let Some(evidence) = lens.look_again(suspicion, text.as_ref().map(|(text, depth)| (&**text, *depth)))? else {
         return Ok(Looked { text, ..Looked::default() });
     };
     let evidence = Evidence { proof: Proof::Reread, ..evidence };
@@ -381,10 +384,23 @@ pub async fn look_again(lens: Lens<'_>, collector: &dyn Collector, suspicion: &E
     let kept = evidence.as_ref().map(|evidence| evidence.changes.clone()).unwrap_or_default();
     let suspected = suspicion.changes.clone();
     // Somebody may have mended it between the two reads: then nobody said that it means nothing.
-    let both = text.as_deref().zip(rehearsed.as_deref());
+    let both = text.as_ref().map(|(text, _)| &**text).zip(rehearsed.as_deref());
     let is_same_write = both.is_some_and(|(read, rehearsed)| collector.is_same_write(read, rehearsed));
     let is_less = kept != suspected && is_as_suspected && is_same_write;
     Ok(Looked { evidence, text, acquittal: is_less.then_some(Acquittal { resource, suspected, kept }) })
+}
+
+/// Returns what must be read so that a suspicion can be judged: of a violation what its rule looks at, of a drift all that
+/// there is, for an earlier declaration may have asked for any of it.
+fn concerned(lens: &Lens<'_>, suspicion: &Evidence) -> Wanted {
+    let kind = &suspicion.resource.kind;
+    let rule = match &suspicion.subject {
+        Subject::Violation(id) => lens.rules.of(kind).find(|rule| rule.id == *id),
+        Subject::Drift(_) => None,
+    };
+    let attributes = rule.and_then(|rule| rule.attributes());
+    let attributes = attributes.map(|names| (kind.clone(), names.into_iter().map(Box::from).collect()));
+    Wanted { full: [kind.clone()].into(), attributes: attributes.into_iter().collect() }
 }
 
 /// What is left of an evidence after a rehearsal, and the text that was rehearsed on.
@@ -414,7 +430,7 @@ async fn rehearse(lens: Lens<'_>, collector: &dyn Collector, evidence: Evidence)
 async fn explain(
     pass: &Pass<'_>,
     evidence: &mut Evidence,
-    (known, text): (Cause, Option<&str>),
+    (known, text): (Cause, Option<(&str, Depth)>),
     now: Timestamp,
 ) -> anyhow::Result<()> {
     let past = pass.history.past(pass.scope, evidence).await?;

@@ -255,7 +255,7 @@ mod tests {
 
         async fn collect(&self, _: &Scope, _: &Wanted, _: Sink) {}
 
-        async fn read(&self, _: &ResourceId) -> Result<Reading, CollectError> {
+        async fn read(&self, _: &ResourceId, _: &Wanted) -> Result<Reading, CollectError> {
             Ok(Reading::Absent)
         }
 

@@ -213,7 +213,8 @@ async fn reread(
         Err(error) => return unread(&format!("{error:#}")),
     };
     let answer = if looked.evidence.is_some() { Answer::StillThere } else { Answer::Gone };
-    let patch = looked.evidence.zip(looked.text).and_then(|(evidence, text)| lens.patch(&evidence, &text));
+    let patch =
+        looked.evidence.zip(looked.text).and_then(|(evidence, (text, depth))| lens.patch(&evidence, (&text, depth)));
     let source = evidence.origin.as_ref().map(|origin| &*origin.source);
     let revision = asked.revisions.iter().find(|r| Some(&*r.source) == source).map(|r| Arc::from(&*r.revision));
     remediate::Reading { answer, at: schedule::now(), revision, patch }

@@ -229,7 +229,7 @@ impl Collector for Blind {
         drop(sink.send(Read::Gap(self.gap.clone())).await);
     }
 
-    async fn read(&self, id: &ResourceId) -> Result<Reading, CollectError> {
+    async fn read(&self, id: &ResourceId, _wanted: &Wanted) -> Result<Reading, CollectError> {
         let what = id.to_string();
         let source = anyhow::anyhow!("{}", self.gap.detail);
         Err(CollectError::Unread { what, reason: self.gap.reason, source })

@@ -121,8 +121,8 @@ impl Wanted {
 /// What an exact re-read of one resource found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reading {
-    /// It is there; the JSON text of all its attributes.
-    Found(Box<str>),
+    /// It is there; the JSON text of its attributes, and how much was read.
+    Found(Box<str>, Depth),
     /// The provider says that there is none of that name, and said so to a credential that may look.
     Absent,
 }
@@ -246,8 +246,8 @@ pub trait Collector: Send + Sync {
     /// kind is said as a gap. A closed sink means that nobody listens any more: return early.
     async fn collect(&self, scope: &Scope, wanted: &Wanted, sink: Sink);
 
-    /// Reads one resource exactly and freshly, to confirm a suspicion.
-    async fn read(&self, id: &ResourceId) -> Result<Reading, CollectError>;
+    /// Reads one resource exactly and freshly, to confirm a suspicion; of its attributes at least those that are wanted.
+    async fn read(&self, id: &ResourceId, wanted: &Wanted) -> Result<Reading, CollectError>;
 
     /// Asks the provider what writing a declaration would make of a resource that is there, without writing anything.
     /// Nothing where the provider has no such thing. What is declared goes to that provider and to nobody else.

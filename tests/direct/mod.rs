@@ -187,13 +187,13 @@ pub fn read(url: &str, kind: &str) -> Result<BTreeMap<String, Value>, String> {
         }
         assert!(is_complete);
         for (name, attributes) in &found {
-            let Reading::Found(text) = aws.read(&scope.id(&kind, name)).await.unwrap() else {
+            let Reading::Found(text, _) = aws.read(&scope.id(&kind, name), &wanted).await.unwrap() else {
                 panic!("{name} is absent")
             };
             assert_eq!(&told(&text), attributes, "{name} by itself");
         }
         let nobody: ResourceId = scope.id(&kind, &found.keys().next().map_or("x".into(), |name| other(name)));
-        assert_eq!(aws.read(&nobody).await.unwrap(), Reading::Absent, "{nobody}");
+        assert_eq!(aws.read(&nobody, &wanted).await.unwrap(), Reading::Absent, "{nobody}");
         Ok(found)
     })
 }

@@ -101,7 +101,7 @@ impl CloudControl<'_> {
         }
         match self.get(kind, name).await {
             Ok(item) if !homes.has(&item) => Ok(Reading::Absent),
-            Ok(item) => Ok(Reading::Found(item.text)),
+            Ok(item) => Ok(Reading::Found(item.text, Depth::Full)),
             Err(error) if is_not_found(&error) => self.prove_absence(kind, name).await,
             Err(error) => Err(error),
         }

@@ -548,11 +548,11 @@ impl Collector for Aws {
         while let Some(Ok(())) = reads.next().await {}
     }
 
-    async fn read(&self, id: &ResourceId) -> Result<Reading, CollectError> {
+    async fn read(&self, id: &ResourceId, wanted: &Wanted) -> Result<Reading, CollectError> {
         let caller = self.caller(&id.account, &id.region).await?;
         let (caller, max_pages) = (&caller, self.config.max_pages);
         let read = match self.direct(&id.kind) {
-            Some(direct) => Reader { caller, max_pages }.read(direct, &id.kind, &id.name).await,
+            Some(direct) => Reader { caller, max_pages }.read(direct, &id.kind, (&id.name, wanted)).await,
             None => CloudControl { caller, max_pages }.read(&id.kind, &id.name).await,
         };
         read.map_err(|error| unread(format!("`{id}`"), error))

@@ -303,7 +303,7 @@ async fn a_resource_that_cannot_be_read_is_still_listed() {
         assert_eq!(seen.gaps, [(Some(KIND.to_owned()), reason)], "{name}");
         assert!(seen.complete.is_empty(), "{name}");
         assert_eq!((seen.full.len(), seen.listed.len()), (5, 1), "{name}");
-        let error = aws.read(&id("queue-3")).await.unwrap_err();
+        let error = aws.read(&id("queue-3"), &Wanted::default()).await.unwrap_err();
         assert_eq!(error.reason(), reason, "{name}");
         assert!(!format!("{error:?} {}", told(&error)).contains(CANARY), "{name}");
     }))
@@ -342,12 +342,15 @@ async fn a_resource_that_is_listed_and_never_found_is_a_gap() {
 #[tokio::test]
 async fn absence_needs_a_listing_of_the_same_kind() {
     let server = Server::start(|asked, _| without("gone")(asked)).await;
-    assert_eq!(aws(server.address, &json!({})).read(&id("gone")).await.unwrap(), Reading::Absent);
+    assert_eq!(aws(server.address, &json!({})).read(&id("gone"), &Wanted::default()).await.unwrap(), Reading::Absent);
     assert_eq!(server.operations(), ["GetResource", "ListResources", "ListResources", "ListResources"]);
     // Listed and not found at once, wherever it is listed: one of the two is wrong.
     for name in ["queue-0", "queue-5"] {
         let server = Server::start(move |asked, _| without(name)(asked)).await;
-        assert_eq!(aws(server.address, &json!({})).read(&id(name)).await.unwrap_err().reason(), GapReason::Partial);
+        assert_eq!(
+            aws(server.address, &json!({})).read(&id(name), &Wanted::default()).await.unwrap_err().reason(),
+            GapReason::Partial
+        );
     }
 }
 
@@ -359,7 +362,7 @@ async fn absence_is_not_believed_while_the_listing_fails() {
             _ => without("gone")(asked),
         })
         .await;
-        let reading = aws(server.address, &json!({})).read(&id("gone")).await;
+        let reading = aws(server.address, &json!({})).read(&id("gone"), &Wanted::default()).await;
         assert_eq!(reading.unwrap_err().reason(), reason, "{name}");
     }))
     .await;
@@ -402,8 +405,8 @@ async fn a_wrong_clock_is_set_by_the_clouds() {
     });
     let server = server.await;
     let aws = aws(server.address, &json!({}));
-    assert!(matches!(aws.read(&id("queue-0")).await, Ok(Reading::Found(_))));
-    assert!(matches!(aws.read(&id("queue-1")).await, Ok(Reading::Found(_))));
+    assert!(matches!(aws.read(&id("queue-0"), &Wanted::default()).await, Ok(Reading::Found(..))));
+    assert!(matches!(aws.read(&id("queue-1"), &Wanted::default()).await, Ok(Reading::Found(..))));
     assert_eq!(server.operations().len(), 3, "it stays set");
 }
 
@@ -412,7 +415,7 @@ async fn retries_are_not_for_ever() {
     let server = Server::start(|_, _| refuse(400, "ThrottlingException")).await;
     let aws = aws(server.address, &json!({}));
     for _ in 0..30 {
-        assert_eq!(aws.read(&id("queue-0")).await.unwrap_err().reason(), GapReason::Throttled);
+        assert_eq!(aws.read(&id("queue-0"), &Wanted::default()).await.unwrap_err().reason(), GapReason::Throttled);
         tokio::task::yield_now().await;
     }
     let asked = server.operations().len();
@@ -713,8 +716,8 @@ async fn a_bucket_of_which_nobody_says_the_region_is_a_gap() {
 async fn a_bucket_of_another_region_is_absent_here() {
     let server = Server::start(|asked, _| buckets(asked)).await;
     let aws = aws(server.address, &json!({}));
-    let read = async |name: &str| aws.read(&scope().id(&BUCKET.into(), name)).await.unwrap();
-    assert!(matches!(read("here").await, Reading::Found(_)));
+    let read = async |name: &str| aws.read(&scope().id(&BUCKET.into(), name), &Wanted::default()).await.unwrap();
+    assert!(matches!(read("here").await, Reading::Found(..)));
     assert_eq!((read("there").await, read("new").await), (Reading::Absent, Reading::Absent));
     assert!(server.asked.lock().iter().all(|asked| asked.input["Identifier"] != "there"), "it is not asked for here");
 }

@@ -353,9 +353,9 @@ impl Index {
         }
         match self.places.get(&id.kind).and_then(|names| names.get(&*id.name)) {
             None => Ok(Reading::Absent),
-            Some(Place::Text(text)) => Ok(Reading::Found(text.clone())),
+            Some(Place::Text(text)) => Ok(Reading::Found(text.clone(), Depth::Full)),
             Some(Place::File(number, span)) => match self.files.get(*number) {
-                Some(file) => file.part(span).map(Reading::Found),
+                Some(file) => file.part(span).map(|text| Reading::Found(text, Depth::Full)),
                 None => Ok(Reading::Absent),
             },
         }
@@ -404,7 +404,7 @@ impl Collector for File {
         }
     }
 
-    async fn read(&self, id: &ResourceId) -> Result<Reading, CollectError> {
+    async fn read(&self, id: &ResourceId, _wanted: &Wanted) -> Result<Reading, CollectError> {
         let (own, wanted) = (self.clone(), id.clone());
         let interrupted = |_| Err(Unread(GapReason::Partial, "interrupted while reading".to_owned()));
         let found = tokio::task::spawn_blocking(move || own.find(&wanted)).await.unwrap_or_else(interrupted);
@@ -541,8 +541,8 @@ mod tests {
         let mut said = Vec::new();
         for (name, change) in [("a", None), ("é", None), ("c", None), ("d", None), ("e", Some("e.json")), ("e", None)]
         {
-            let read = file.read(&scope.id(&Kind::from("host"), name)).await.unwrap();
-            said.push(if let Reading::Found(text) = read { text.into() } else { "absent".to_owned() });
+            let read = file.read(&scope.id(&Kind::from("host"), name), &Wanted::default()).await.unwrap();
+            said.push(if let Reading::Found(text, _) = read { text.into() } else { "absent".to_owned() });
             if let Some(new) = change {
                 write(new, r#"{"x": {"id": "e"}}"#);
             }
@@ -567,9 +567,12 @@ mod tests {
         let file = File::new(serde_saphyr::from_str(&config).unwrap()).unwrap();
         let scope = file.scopes().await.unwrap().remove(0);
         let id = |name| scope.id(&Kind::from("host"), name);
-        assert_eq!(file.read(&id("a")).await.unwrap(), Reading::Found(r#"{"id":"a"}"#.into()));
-        assert_eq!(file.read(&id("b")).await.unwrap(), Reading::Absent);
+        assert_eq!(
+            file.read(&id("a"), &Wanted::default()).await.unwrap(),
+            Reading::Found(r#"{"id":"a"}"#.into(), Depth::Full)
+        );
+        assert_eq!(file.read(&id("b"), &Wanted::default()).await.unwrap(), Reading::Absent);
         fs::write(&path, "[").unwrap();
-        assert_eq!(file.read(&id("b")).await.unwrap_err().reason(), GapReason::Malformed);
+        assert_eq!(file.read(&id("b"), &Wanted::default()).await.unwrap_err().reason(), GapReason::Malformed);
     }
 }

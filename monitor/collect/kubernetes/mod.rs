@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use driftwarden_core::resource::{Gap, GapReason, Kind, NOT_APPLICABLE, Provider, ResourceId, Scope};
+use driftwarden_core::resource::{Depth, Gap, GapReason, Kind, NOT_APPLICABLE, Provider, ResourceId, Scope};
 use driftwarden_core::schema::Schema;
 use futures_util::StreamExt;
 use jiff::SignedDuration;
@@ -352,7 +352,7 @@ impl Collector for Kubernetes {
         std::future::pending::<()>().await;
     }
 
-    async fn read(&self, id: &ResourceId) -> Result<Reading, CollectError> {
+    async fn read(&self, id: &ResourceId, _wanted: &Wanted) -> Result<Reading, CollectError> {
         self.read_object(id).await.map_err(|failure| CollectError::Unread {
             what: format!("`{id}`"),
             reason: failure.reason,
@@ -411,7 +411,7 @@ fn found(served: &Served, name: &str, body: &[u8]) -> Result<Reading, Failure> {
     let text = std::str::from_utf8(body).map_err(|_| Failure::new(GapReason::Malformed, "an object is not UTF-8"))?;
     let item = list::item(served, text.trim())?;
     if *item.name == *name {
-        Ok(Reading::Found(item.text))
+        Ok(Reading::Found(item.text, Depth::Full))
     } else {
         Err(Failure::new(GapReason::Malformed, "the server answered with another object"))
     }

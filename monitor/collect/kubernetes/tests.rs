@@ -254,7 +254,7 @@ async fn what_a_cluster_lacks_is_not_asked_for_again_at_once() {
     for name in ["a", "b", "c"] {
         let id = cluster.scopes().await.unwrap().remove(0).id(&"shop/Refund".into(), name);
         // The second discovery would fail.
-        assert!(matches!(cluster.read(&id).await, Ok(Reading::Absent)), "{name}");
+        assert!(matches!(cluster.read(&id, &Wanted::default()).await, Ok(Reading::Absent)), "{name}");
     }
 }
 
@@ -300,8 +300,8 @@ async fn an_item_says_its_kind_as_a_manifest_does() {
 async fn check_exact(script: Script, kind: &str, name: &str, said: &str) {
     let cluster = cluster(script, "cluster: prod").await;
     let scope = cluster.scopes().await.unwrap().remove(0);
-    let answer = match cluster.read(&scope.id(&Kind::from(kind), name)).await {
-        Ok(Reading::Found(text)) => text.into_string(),
+    let answer = match cluster.read(&scope.id(&Kind::from(kind), name), &Wanted::default()).await {
+        Ok(Reading::Found(text, _)) => text.into_string(),
         Ok(Reading::Absent) => "absent".to_owned(),
         Err(error) => error.reason().to_string(),
     };
@@ -343,7 +343,7 @@ async fn a_kubeconfig_names_the_cluster_and_is_never_quoted() {
 
     let lost = Kubernetes::new(config("context: none")).unwrap();
     let scope = lost.scopes().await.unwrap().remove(0);
-    let error = lost.read(&scope.id(&Kind::from("Pod"), "a/b")).await.unwrap_err();
+    let error = lost.read(&scope.id(&Kind::from("Pod"), "a/b"), &Wanted::default()).await.unwrap_err();
     assert!(format!("{error:?}").contains("no context `none`"), "{error:?}");
 
     std::fs::write(&path, "users: [{name: u, user: {token: hunter2}").unwrap();

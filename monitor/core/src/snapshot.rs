@@ -284,13 +284,17 @@ impl Lens<'_> {
 
     /// Returns what an exact re-read says of a suspicion: the evidence as it is now, or nothing if it is not so.
     /// `text` is nothing where the provider says that there is no such resource.
-    pub fn look_again(&self, suspicion: &Evidence, text: Option<&str>) -> Result<Option<Evidence>, MalformedItem> {
+    pub fn look_again(
+        &self,
+        suspicion: &Evidence,
+        text: Option<(&str, Depth)>,
+    ) -> Result<Option<Evidence>, MalformedItem> {
         let id = &suspicion.resource;
-        let Some(text) = text else {
+        let Some((text, depth)) = text else {
             let is_missing = suspicion.subject == Subject::Drift(DriftKind::Missing);
             return Ok(is_missing.then(|| suspicion.clone()));
         };
-        let item = ItemText { name: &id.name, text, depth: Depth::Partial };
+        let item = ItemText { name: &id.name, text, depth };
         let shown = self.show(&id.kind, self.schemas.of(&id.kind), item)?;
         let desired = shown.declared.and_then(|at| self.expected.kind(&id.kind)?.item(at));
         let mut evidence = Vec::new();
@@ -299,25 +303,30 @@ impl Lens<'_> {
     }
 
     /// Returns whether nothing in the text of a resource differs from what a declaration asks for.
-    pub fn is_as(&self, desired: &Desired, id: &ResourceId, text: &str) -> bool {
+    pub fn is_as(&self, desired: &Desired, id: &ResourceId, (text, depth): (&str, Depth)) -> bool {
         let Ok(attributes) = serde_json::from_str(text) else { return false };
-        let (resource, found) = self.differences(desired, id, attributes);
+        let (resource, found) = self.differences(desired, id, (attributes, depth));
         self.accept(desired, &resource, (found, &[])).0.changes.is_empty()
     }
 
     /// Returns the resource of these attributes, and how it differs from what a declaration asks for.
-    fn differences(&self, desired: &Desired, id: &ResourceId, mut attributes: Value) -> (Resource, Comparison) {
+    fn differences(
+        &self,
+        desired: &Desired,
+        id: &ResourceId,
+        (mut attributes, depth): (Value, Depth),
+    ) -> (Resource, Comparison) {
         let names = normalize::names(self.scope.provider, &id.kind, &id.name, &attributes);
         normalize::normalize(self.scope.provider, &id.kind, &mut attributes);
         let labels = normalize::labels(self.scope.provider, &attributes);
-        let resource = Resource { id: id.clone(), labels, attributes, depth: Depth::Partial };
+        let resource = Resource { id: id.clone(), labels, attributes, depth };
         let found = self.compare(desired, (&resource, &names), self.schemas.of(&id.kind));
         (resource, found)
     }
 
     /// Returns how the resource of that text differs, but for what somebody accepted.
     fn drift(&self, desired: &Desired, id: &ResourceId, text: &str) -> Result<Vec<Change>, MalformedItem> {
-        let (resource, found) = self.differences(desired, id, parsed(id, text)?);
+        let (resource, found) = self.differences(desired, id, (parsed(id, text)?, Depth::Full));
         let verdicts = self.verdicts(&resource, Some(desired));
         Ok(self.accept(desired, &resource, (found, &verdicts)).0.changes)
     }
@@ -333,7 +342,7 @@ impl Lens<'_> {
         let mut after: Value = parsed(id, after)?;
         // A write removes what it once wrote and declares no longer, but not what others did: that is not judged by it.
         normalize::forget_writers(&mut after);
-        let kept = self.differences(desired, id, after).1.changes;
+        let kept = self.differences(desired, id, (after, Depth::Full)).1.changes;
         let mut changes = self.drift(desired, id, before)?;
         // What nobody declared is not taken away by a write, and counts where it counts.
         let is_judged = |change: &Change| change.op != ChangeOp::Added;
@@ -350,13 +359,13 @@ impl Lens<'_> {
     }
 
     /// Returns the patch that makes good what an evidence says of the resource of that text.
-    pub fn patch(&self, evidence: &Evidence, text: &str) -> Option<Patch> {
+    pub fn patch(&self, evidence: &Evidence, (text, depth): (&str, Depth)) -> Option<Patch> {
         let id = &evidence.resource;
         let attributes: Value = serde_json::from_str(text).ok()?;
         let names = normalize::names(self.scope.provider, &id.kind, &id.name, &attributes);
         let desired = self.expected.kind(&id.kind)?.item(self.find(&id.kind, &id.name, &names)?)?;
         let labels = normalize::labels(self.scope.provider, &attributes);
-        let resource = Resource { id: id.clone(), labels, attributes, depth: Depth::Partial };
+        let resource = Resource { id: id.clone(), labels, attributes, depth };
         let ignore = ignore::together(self.expected.ignores(&desired.origin.source), desired, &resource);
         let context = self.context(id);
         let (kind, schema, strictly) = (&id.kind, self.schemas.of(&id.kind), Strictly::default());

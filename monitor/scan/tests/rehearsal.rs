@@ -35,8 +35,8 @@ impl Collector for Cluster {
         sink.send(Read::Complete(kind)).await.unwrap();
     }
 
-    async fn read(&self, _: &ResourceId) -> Result<Reading, CollectError> {
-        Ok(Reading::Found(text(self.versions[0], "off")))
+    async fn read(&self, _: &ResourceId, _: &Wanted) -> Result<Reading, CollectError> {
+        Ok(Reading::Found(text(self.versions[0], "off"), Depth::Full))
     }
 
     async fn rehearse(&self, _: &ResourceId, _: &Value) -> Option<Rehearsal> {

@@ -91,15 +91,14 @@ impl Reader<'_> {
         sink.send(said).await.map_err(|_| Stop::Closed)
     }
 
-    /// Reads one resource exactly.
+    /// Reads one resource exactly, with the attributes that are wanted.
     pub(in crate::collect::aws) async fn read(
         &self,
         direct: &'static Direct,
         kind: &Kind,
-        name: &str,
+        (name, wanted): (&str, &Wanted),
     ) -> Result<Reading, CallError> {
-        let wanted = Wanted { full: [kind.clone()].into(), ..Wanted::default() };
-        let listing = Listing { reader: self, direct, kind, wanted: &wanted, failures: Failures::default() };
+        let listing = Listing { reader: self, direct, kind, wanted, failures: Failures::default() };
         listing.one(name).await
     }
 }
@@ -150,7 +149,7 @@ impl Listing<'_> {
         let mut found = vec![found];
         self.complete(&mut found, Sought::Named(name)).await;
         let item = found.into_iter().next().map(Found::into_item);
-        Ok(item.map_or(Reading::Absent, |item| Reading::Found(item.text)))
+        Ok(item.map_or(Reading::Absent, |item| Reading::Found(item.text, Depth::Partial)))
     }
 
     /// Makes all calls of a chain to their ends.

@@ -21,6 +21,8 @@ enum Sign {
     Marked(&'static [&'static str], &'static str, &'static str),
     /// By a value that it carries, or its start.
     Carries(&'static str, &'static str),
+    /// By what it says of its maker in several places that agree.
+    Agrees(fn(&Value) -> bool),
 }
 
 struct Fact {
@@ -112,6 +114,8 @@ const FACTS: &[Fact] = &[
     aws("AWS::IAM::Role", Sign::Carries("/Path", "/aws-reserved/"), "is made by the identity center"),
     aws("AWS::IAM::ManagedPolicy", Sign::Marked(&["arn:aws:iam::aws:"], "", ""), "is maintained by AWS"),
     aws("AWS::KMS::Alias", Sign::Marked(&["alias/aws/"], "", ""), "is made by the service that uses it"),
+    aws("AWS::CloudWatch::Alarm", Sign::Agrees(is_of_tracking), "is made by the scaling policy that it tells"),
+    aws("AWS::RDS::DBInstance", Sign::Agrees(is_scaled_replica), "is made by the scaling of its cluster"),
 ];
 
 const SYSTEM_NAMESPACES: &[&str] = &["default", "kube-system", "kube-public", "kube-node-lease"];
@@ -192,7 +196,41 @@ fn shows(sign: Sign, name: &str, attributes: &Value) -> bool {
             names.iter().any(fits) && carries(attributes, pointer, value)
         }
         Sign::Carries(pointer, value) => carries(attributes, pointer, value),
+        Sign::Agrees(agrees) => agrees(attributes),
     }
+}
+
+/// Returns whether an alarm does nothing but tell the scaling policy that its name and its description speak of.
+fn is_of_tracking(alarm: &Value) -> bool {
+    let actions = |name: &str| alarm.get(name).and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let ([Value::String(policy)], [], []) =
+        (actions("AlarmActions"), actions("OKActions"), actions("InsufficientDataActions"))
+    else {
+        return false;
+    };
+    let mut arn = policy.split(':').skip(2);
+    let is_policy = arn.next() == Some("autoscaling") && arn.nth(2) == Some("scalingPolicy");
+    let description = format!("DO NOT EDIT OR DELETE. For TargetTrackingScaling policy {policy}.");
+    is_policy
+        && text(alarm, "AlarmName").starts_with("TargetTracking-")
+        && text(alarm, "AlarmDescription") == description
+}
+
+/// Returns whether a database has the name and the tag that scaling gives the replicas of the cluster that it is in.
+fn is_scaled_replica(database: &Value) -> bool {
+    let cluster = text(database, "DBClusterIdentifier");
+    let tags = database.get("Tags").and_then(Value::as_array);
+    let is_mark = |tag: &Value| {
+        text(tag, "Key") == "application-autoscaling:resourceId"
+            && text(tag, "Value").strip_prefix("cluster:") == Some(cluster)
+    };
+    !cluster.is_empty()
+        && text(database, "DBInstanceIdentifier").starts_with("application-autoscaling-")
+        && tags.into_iter().flatten().any(is_mark)
+}
+
+fn text<'v>(value: &'v Value, name: &str) -> &'v str {
+    value.get(name).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn carries(attributes: &Value, pointer: &str, value: &str) -> bool {
@@ -253,6 +291,33 @@ mod tests {
         check("AWS::IAM::Role", "AWSServiceRoleForX", &json!({"Path": "/"}), false);
         check("AWS::KMS::Alias", "alias/aws/s3", &json!({}), true);
         check("AWS::KMS::Alias", "alias/app", &json!({}), false);
+    }
+
+    #[test]
+    fn what_scaling_makes_is_owned_where_all_that_it_says_agrees() {
+        let alarm = |name: &str, policy: &str, actions: Value| {
+            let description = format!("DO NOT EDIT OR DELETE. For TargetTrackingScaling policy {policy}.");
+            json!({"AlarmName": name, "AlarmDescription": description, "AlarmActions": actions, "OKActions": []})
+        };
+        let (kind, name) = ("AWS::CloudWatch::Alarm", "TargetTracking-web-AlarmHigh-1");
+        let policy = "arn:aws-cn:autoscaling:r:1:scalingPolicy:2:autoScalingGroupName/web:policyName/cpu";
+        let topic = "arn:aws:sns:r:1:topic";
+        check(kind, name, &alarm(name, policy, json!([policy])), true);
+        check(kind, name, &alarm(name, policy, json!([policy, topic])), false);
+        check(kind, name, &alarm(name, policy, json!([])), false);
+        check(kind, name, &alarm(name, topic, json!([topic])), false);
+        check(kind, name, &alarm(name, "another", json!([policy])), false);
+        check(kind, "cpu", &alarm("cpu", policy, json!([policy])), false);
+        check(kind, name, &json!({"AlarmName": name}), false);
+        let replica = |name: &str, cluster: &str| {
+            json!({"DBInstanceIdentifier": name, "DBClusterIdentifier": cluster,
+                "Tags": [{"Key": "application-autoscaling:resourceId", "Value": "cluster:shop"}]})
+        };
+        let (kind, name) = ("AWS::RDS::DBInstance", "application-autoscaling-1");
+        check(kind, name, &replica(name, "shop"), true);
+        check(kind, name, &replica(name, "other"), false);
+        check(kind, "spare", &replica("spare", "shop"), false);
+        check(kind, name, &json!({"DBInstanceIdentifier": name, "DBClusterIdentifier": "shop"}), false);
     }
 
     #[test]

@@ -175,7 +175,10 @@ fn compared(body: &Body, declared: &Value, observed: &Value) -> Comparison {
 /// Returns whether nobody can change what stands at a path: the provider sets all of it.
 fn is_unchangeable(cloud: &Cloud, kind: &str, (path, value): (&str, Option<&Value>)) -> bool {
     let inside = value.and_then(Value::as_object).filter(|map| !map.is_empty());
-    is_provided(cloud, kind, path)
+    // Google says of much what type it is: `compute#metadata`.
+    let is_type = path.ends_with("/kind") && value.and_then(Value::as_str).is_some_and(|text| text.contains('#'));
+    is_type
+        || is_provided(cloud, kind, path)
         || inside.is_some_and(|map| {
             map.iter().all(|(name, value)| is_unchangeable(cloud, kind, (&format!("{path}/{name}"), Some(value))))
         })

@@ -529,7 +529,7 @@ fn a_fix_writes_what_is_declared_and_leaves_what_is_ignored() {
             mask: &mask,
             strictly: Strictly::default(),
         };
-        let written = writable(&entry["config"], &entry["live"], &ignore, facts);
+        let written = writable(&entry["config"], &entry["live"], &ignore, facts).unwrap();
         for (path, expected) in entry["expect"].as_object().unwrap() {
             let found = match path.strip_prefix("len:") {
                 Some(path) => json!(written.pointer(path).unwrap().as_array().unwrap().len()),

@@ -337,9 +337,11 @@ impl ExpectedKind {
     /// Returns the names of the attributes that a comparison may look at: those that declarations have, and those that are
     /// watched strictly. Nothing if that is any.
     pub fn attributes(&self) -> Option<BTreeSet<&str>> {
-        let strict = self.strict.values().flat_map(Strict::attributes);
-        let names: BTreeSet<_> = self.attributes.iter().map(String::as_str).chain(strict).collect();
-        (!names.contains("")).then_some(names)
+        let mut names: BTreeSet<_> = self.attributes.iter().map(String::as_str).collect();
+        for strict in self.strict.values() {
+            names.extend(strict.attributes()?);
+        }
+        Some(names)
     }
 
     /// Returns whether a declaration of the kind may name a key by an alias.

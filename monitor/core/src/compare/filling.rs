@@ -7,6 +7,7 @@ use std::borrow::Cow;
 
 use serde_json::Value;
 
+use super::scalar::document_in;
 use super::sensitive::{is_secret_name, looks_secret};
 use super::walk::is_unresolved;
 
@@ -85,12 +86,13 @@ pub(super) fn is_open(value: &Value) -> bool {
     }
 }
 
-/// Returns whether a secret fills a gap of a declared value, so that it stands in what was read.
+/// Returns whether a secret may fill a gap of a declared value, so that it stands in what was read: any may but a plain
+/// parameter of the parameter store.
 pub(super) fn holds_secret(value: &Value) -> bool {
     match value {
         Value::String(text) => text.split(OPEN).skip(1).any(|rest| {
             let name = rest.split_once("}}").map_or(rest, |(name, _)| name);
-            name.starts_with("secretsmanager:") || name.starts_with("ssm-secure:") || is_secret_name(name)
+            !name.starts_with("ssm:") || is_secret_name(name)
         }),
         Value::Array(items) => items.iter().any(holds_secret),
         Value::Object(map) => map.values().any(holds_secret),
@@ -102,6 +104,40 @@ pub(super) fn holds_secret(value: &Value) -> bool {
 pub(super) fn is_document(text: &str) -> bool {
     let text = text.trim_start();
     text.starts_with(['{', '[']) && !text.starts_with(OPEN)
+}
+
+/// Returns whether a declared value is a document with a gap that may be anything: a name, or more or less than a value.
+pub(super) fn is_vague(declared: &Value) -> bool {
+    let Some(text) = declared.as_str().filter(|text| text.contains(OPEN) && is_document(text)) else { return false };
+    document_in(text).is_none_or(|document| names_gap(&document))
+}
+
+fn names_gap(document: &Value) -> bool {
+    match document {
+        Value::Array(items) => items.iter().any(names_gap),
+        Value::Object(map) => map.iter().any(|(name, inner)| name.contains(OPEN) || names_gap(inner)),
+        _ => false,
+    }
+}
+
+/// Returns a document with quotes around each gap that has none, as one value that is not known.
+pub(super) fn quoted(open: &str) -> String {
+    let mut out = String::with_capacity(open.len() + 16);
+    let (mut rest, mut is_inside, mut is_escaped) = (open, false, false);
+    loop {
+        let gap = rest.strip_prefix(OPEN).filter(|_| !is_inside).and_then(|after| after.split_once("}}"));
+        if let Some((name, after)) = gap {
+            out.extend(["\"", &self::open(name), "\""]);
+            rest = after;
+            continue;
+        }
+        let mut chars = rest.chars();
+        let Some(c) = chars.next() else { return out };
+        is_inside ^= c == '"' && !is_escaped;
+        is_escaped = c == '\\' && !is_escaped;
+        out.push(c);
+        rest = chars.as_str();
+    }
 }
 
 /// Returns whether a text is one with gaps with something in each of these.
@@ -185,12 +221,45 @@ mod tests {
         {
             check(text, &given, &cases);
         }
-        let gap = r#"{"TimeoutSeconds": ${time}, "A": 1}"#;
+    }
+
+    #[test]
+    fn a_gap_is_one_value_wherever_it_stands() {
+        let (unknown, drift) = ("?/DefinitionString", "/DefinitionString");
         let cases = [
-            (r#"{"TimeoutSeconds": 7, "A": 1}"#, "?/DefinitionString"),
-            (r#"{"TimeoutSeconds": 7, "A": 2}"#, "/DefinitionString"),
+            (r#"{"TimeoutSeconds": 7, "A": 1}"#, unknown),
+            (r#"{"A":1,"TimeoutSeconds":{"x":7}}"#, unknown),
+            (r#"{"TimeoutSeconds": 7, "A": 2}"#, drift),
+            (r#"{"TimeoutSeconds": 7, "B": {"c": 2}, "A": 1}"#, drift),
+            (r#"{"A": 1}"#, drift),
         ];
-        check(gap, &json!({"time": {"$unknown": true}}), &cases);
+        for text in [r#"{"TimeoutSeconds": ${gap}, "A": 1}"#, r#"{"TimeoutSeconds": "${gap}", "A": 1}"#] {
+            check(text, &json!({"gap": {"$unknown": true}}), &cases);
+        }
+        let inserted = r#"{"Resource": "f", "B": "x", "A": 1}"#;
+        check(r#"{"Resource": "${gap}", "A": 1}"#, &json!({"gap": {"$unknown": true}}), &[(inserted, drift)]);
+    }
+
+    #[test]
+    fn a_gap_that_may_be_anything_leaves_the_document_unknown() {
+        for text in [r#"{"A": 1, ${gap}}"#, r#"{"A": 1${gap}}"#, r#"{"A": 1, "${gap}": 2}"#, r#"{"A": ${gap}${gap}}"#] {
+            let cases = [(r#"{"A": 1, "B": 2}"#, "?/DefinitionString"), (r#"{"B": 1}"#, "?/DefinitionString")];
+            check(text, &json!({"gap": {"$unknown": true}}), &cases);
+            let found = compared(&machine(text, &json!({"$unknown": true})), &json!({"DefinitionString": {"A": 1}}));
+            assert_eq!(found, "?/DefinitionString", "{text}");
+        }
+    }
+
+    #[test]
+    fn only_gaps_without_quotes_are_quoted() {
+        for (open, expected) in [
+            ("{\"a\": {{resolve:x}}}", "{\"a\": \"{{resolve:x}}\"}"),
+            ("{\"a\": \"b{{resolve:x}}\"}", "{\"a\": \"b{{resolve:x}}\"}"),
+            (r#"["\"", {{resolve:x}}, "\\", {{resolve:y}}]"#, r#"["\"", "{{resolve:x}}", "\\", "{{resolve:y}}"]"#),
+            ("[{{resolve:x", "[{{resolve:x"),
+        ] {
+            assert_eq!(quoted(open), expected);
+        }
     }
 
     #[test]
@@ -213,12 +282,16 @@ mod tests {
         let read = json!({"DefinitionString": r#"{"auth": "hunter2", "A": 2}"#});
         for declared in [
             machine(r#"{"auth": "${Token}", "A": 1}"#, &json!({"Token": "hunter2"})),
+            machine(r#"{"auth": "${Hdr}", "A": 1}"#, &json!({"Hdr": {"$unknown": true}})),
+            machine(r#"{"auth": ${Hdr}, "A": 1}"#, &json!({"$unknown": true})),
             json!({"DefinitionString": r#"{"auth": "{{resolve:secretsmanager:x:SecretString:y}}", "A": 1}"#}),
         ] {
             let found = compare(&declared, &read, facts);
             assert!(found.changes.len() == 1 && found.changes[0].sensitive, "{declared}");
             assert!(!format!("{found:?}").contains("hunter2"), "{declared}");
         }
+        let plain = json!({"DefinitionString": r#"{"auth": "{{resolve:ssm:x}}", "A": 1}"#});
+        assert!(!compare(&plain, &read, facts).changes[0].sensitive, "a plain parameter is no secret");
     }
 
     #[test]

@@ -89,6 +89,9 @@ pub(super) fn same_grants((desired, observed): (&[Value], &[Value])) -> bool {
     matches!((grants(desired), grants(observed)), (Some(left), Some(right)) if left == right)
 }
 
+/// What stands before a mail address or a domain in a member. In others, case may mean something.
+const ADDRESSED: [&str; 4] = ["user:", "group:", "serviceAccount:", "domain:"];
+
 /// Returns every role with each of its members, whose mail addresses are kept in lower case.
 fn grants(bindings: &[Value]) -> Option<BTreeSet<(&str, String, String)>> {
     let mut grants = BTreeSet::new();
@@ -100,7 +103,8 @@ fn grants(bindings: &[Value]) -> Option<BTreeSet<(&str, String, String)>> {
         let condition = condition.map(ToString::to_string).unwrap_or_default();
         for member in map.get("members")?.as_array()? {
             let member = member.as_str()?;
-            let member = if member.contains('@') { member.to_ascii_lowercase() } else { member.to_owned() };
+            let is_addressed = ADDRESSED.iter().any(|start| member.starts_with(start));
+            let member = if is_addressed { member.to_ascii_lowercase() } else { member.to_owned() };
             grants.insert((role, member, condition.clone()));
         }
     }

@@ -60,7 +60,7 @@ const NAMES: [&str; 40] = [
     "~/",
 ];
 
-const TEXTS: [&str; 37] = [
+const TEXTS: [&str; 40] = [
     "",
     " ",
     "a",
@@ -98,6 +98,9 @@ const TEXTS: [&str; 37] = [
     "aws:x",
     "dGVzdHRlc3Q=",
     "testtest",
+    "{{resolve:x}}",
+    "b{{resolve:x}}",
+    "{\"a\": [1, {{resolve:x}}]}",
 ];
 
 /// Numbers without an end, the same for the same seed.
@@ -186,6 +189,10 @@ impl Dice {
 }
 
 fn compared(kind: &str, desired: &Value, observed: &Value) -> Comparison {
+    with_facts(kind, |facts| compare(desired, observed, facts))
+}
+
+fn with_facts<T>(kind: &str, then: impl FnOnce(Facts<'_>) -> T) -> T {
     let (kind, context, mask) = (Kind::from(kind), Context::default(), MaskKey::new([1; 32]));
     let schema = Schema { unordered: vec!["/Set".to_owned()], ..Schema::default() };
     let facts = Facts {
@@ -196,7 +203,7 @@ fn compared(kind: &str, desired: &Value, observed: &Value) -> Comparison {
         mask: &mask,
         strictly: Strictly::default(),
     };
-    compare(desired, observed, facts)
+    then(facts)
 }
 
 /// Returns the same value with the keys of every object in the other order.
@@ -236,6 +243,19 @@ proptest! {
         let found = compared(kind, &desired, &observed);
         let left = compared(kind, &desired, &apply(&found.changes, &desired, &observed));
         prop_assert!(left.changes.is_empty(), "{} {} {}\n{:?}\n{:?}", kind, desired, observed, found.changes, left.changes);
+    }
+
+    #[test]
+    fn a_patch_writes_no_gap((mut dice, kind) in dice()) {
+        let sides = dice.two();
+        let sides = (&sides.0, &sides.1);
+        let patch = with_facts(kind, |facts| {
+            patch(sides, &compare(sides.0, sides.1, facts).changes, &Ignore::default(), facts)
+        });
+        for operation in patch.operations.iter().filter(|operation| operation["op"] != "test") {
+            let text = operation.to_string();
+            prop_assert!(!text.contains("{{resolve:") && !text.contains("$unknown"), "{} {:?} {}", kind, sides, text);
+        }
     }
 
     #[test]

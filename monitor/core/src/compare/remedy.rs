@@ -14,15 +14,17 @@ use crate::schema::unescaped;
 pub struct Patch {
     /// Operations of RFC 6902, in the order in which they are to be carried out.
     pub operations: Vec<Value>,
-    /// Pointers of changes for which there are none, because a secret would have to be shown or what was read has moved.
+    /// Pointers of changes for which there are none: a secret would have to be shown, part of what is declared is not
+    /// known, or what was read has moved.
     pub withheld: Vec<String>,
 }
 
 /// Returns what Git declares with every ignored field as it was read: what a write of the whole object may say.
 ///
 /// An ignored field that was not read is left out. Nothing else is taken from what was read, neither a sibling in a map
-/// nor an item of a list, and never a status. An item without a counterpart is written as it is declared.
-pub fn writable(desired: &Value, observed: &Value, ignore: &Ignore, facts: Facts<'_>) -> Value {
+/// nor an item of a list, and never a status. An item without a counterpart is written as it is declared. Nothing may be
+/// written where part of it is not known.
+pub fn writable(desired: &Value, observed: &Value, ignore: &Ignore, facts: Facts<'_>) -> Option<Value> {
     let desired = &*filling::filled(desired);
     let mut writer = Writer { walk: Walk::of(facts, &WHOLE), ignore, sides: [desired, observed] };
     let at = writer.walk.root();
@@ -32,7 +34,7 @@ pub fn writable(desired: &Value, observed: &Value, ignore: &Ignore, facts: Facts
     {
         map.remove("status");
     }
-    written
+    (!filling::is_open(&written)).then_some(written)
 }
 
 /// Writes what is declared; the way of its walk leads through what is declared.
@@ -140,9 +142,10 @@ struct Plan {
 }
 
 impl Plan {
-    /// Returns whether no operation would show a secret.
+    /// Returns whether no operation would show a secret or write a gap that somebody else fills.
     fn is_plain(&self, facts: Facts<'_>) -> bool {
-        self.tests.iter().chain(&self.puts).all(|operation| masked(facts.mask, operation) == *operation)
+        !self.puts.iter().any(filling::is_open)
+            && self.tests.iter().chain(&self.puts).all(|operation| masked(facts.mask, operation) == *operation)
     }
 }
 
@@ -387,6 +390,22 @@ mod tests {
     }
 
     #[test]
+    fn a_gap_is_not_written() {
+        let text = r#"{"A": "${fn}", "B": 1}"#;
+        let machine = |fill: Value| json!({"DefinitionString": text, "DefinitionSubstitutions": {"fn": fill}, "C": 1});
+        let kind = "AWS::StepFunctions::StateMachine";
+        let observed = json!({"DefinitionString": r#"{"A": "f", "B": 2}"#, "C": 2});
+        let put = ["test /C 2", "replace /C 1", "withheld /DefinitionString"];
+        for fill in [json!({"$unknown": true}), json!("{{resolve:ssm:x}}")] {
+            check(kind, (&machine(fill), &observed), &[], &put);
+        }
+        let ssm = json!({"DefinitionString": r#"{"A": "{{resolve:ssm:x}}", "B": 1}"#, "C": 1});
+        check(kind, (&ssm, &observed), &[], &put);
+        let part = json!({"C": 2, "D": {"E": {"$unknown": true}, "F": "f"}});
+        check(kind, (&part, &json!({"C": 2})), &[], &["withheld /D"]);
+    }
+
+    #[test]
     fn a_patch_for_amazon_is_for_the_items_that_were_read() {
         let tags = |tags: &[(&str, &str)]| {
             let tag = |(key, value): &(&str, &str)| json!({"Key": key, "Value": value});
@@ -441,9 +460,11 @@ mod tests {
         let desired = json!({"Rules": [{"To": "a"}, rule("b", 2)]});
         let observed = json!({"Rules": [rule("c", 7), rule("a", 9)]});
         let expected = json!({"Rules": [rule("a", 9), rule("b", 7)]});
-        assert_eq!(writable(&desired, &observed, &ignore, facts), expected, "b is what c was");
+        assert_eq!(writable(&desired, &observed, &ignore, facts), Some(expected), "b is what c was");
         let observed = json!({"Rules": [rule("c", 7), rule("d", 8), rule("a", 9)]});
         let expected = json!({"Rules": [rule("a", 9), rule("b", 2)]});
-        assert_eq!(writable(&desired, &observed, &ignore, facts), expected, "b is new");
+        assert_eq!(writable(&desired, &observed, &ignore, facts), Some(expected), "b is new");
+        let desired = json!({"Rules": [{"To": {"$unknown": true}}]});
+        assert_eq!(writable(&desired, &observed, &ignore, facts), None, "what is not known is not written");
     }
 }

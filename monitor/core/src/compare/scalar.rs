@@ -79,9 +79,9 @@ const TEXTS: [(Class, TextFold); 19] = [
 
 fn texts(walk: &Walk<'_>, pair: (&str, &str), at: Place) -> Judgment {
     if pair.0.contains(filling::OPEN) {
-        // Elsewhere a service may give back another name of the same thing.
-        let as_written = walk.is_document() || filling::is_document(pair.0);
-        return if as_written && !filling::fits(pair.0, pair.1) { Judgment::Different } else { Judgment::Unknown };
+        // A document is compared part by part. Elsewhere a service may give back another name of the same thing.
+        let differs = filling::is_document(pair.0) || walk.is_document() && !filling::fits(pair.0, pair.1);
+        return if differs { Judgment::Different } else { Judgment::Unknown };
     }
     if walk.knows(Class::Withheld) && is_redacted(pair.1) {
         return Judgment::Withheld;
@@ -629,12 +629,18 @@ pub(super) fn document(value: &Value) -> Option<Value> {
     document_in(value.as_str()?)
 }
 
-/// Returns the JSON document in a text.
+/// Returns the JSON document in a text, which may have gaps in place of values.
 pub(super) fn document_in(text: &str) -> Option<Value> {
     let trimmed = text.trim_ascii();
     let framed =
         (trimmed.starts_with('{') && trimmed.ends_with('}')) || (trimmed.starts_with('[') && trimmed.ends_with(']'));
-    if framed { serde_json::from_str(trimmed).ok() } else { None }
+    // One gap looks like an object, and holds itself.
+    if !framed || trimmed.starts_with(filling::OPEN) {
+        return None;
+    }
+    let quoted =
+        if trimmed.contains(filling::OPEN) { Cow::Owned(filling::quoted(trimmed)) } else { Cow::Borrowed(trimmed) };
+    serde_json::from_str(&quoted).ok()
 }
 
 /// Returns whether two texts are the same amount.

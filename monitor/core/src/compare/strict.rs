@@ -124,9 +124,10 @@ impl Strict {
         Self::ordered(kind, &[])
     }
 
-    /// Returns the names of the attributes in which undeclared values may count; an empty one stands for all.
-    pub fn attributes(&self) -> impl Iterator<Item = &str> {
-        self.lines.iter().map(|line| line.pointer.split('/').nth(1).unwrap_or_default())
+    /// Returns the names of the attributes in which undeclared values may count; nothing if that is any.
+    pub fn attributes(&self) -> Option<Vec<&str>> {
+        let is_one = |name: &&str| !name.is_empty() && !name.starts_with('*');
+        self.lines.iter().map(|line| line.pointer.split('/').nth(1).filter(is_one)).collect()
     }
 
     /// Returns what counts of a kind under these orders, of which later ones overrule earlier ones.
@@ -317,7 +318,7 @@ fn weigh<'a>(walk: &mut Walk<'a>, value: &'a Value, at: Place) -> Weight {
     // An empty item may say a lot: as a rule, that everything is let in. So may a zero: as a user, that it is root.
     let is_item = matches!(walk.path.last(), Some(Step::Item(_)));
     let is_whole = is_item || !(value.is_object() || value.is_array());
-    if at.marks & mark::READ_ONLY != 0 {
+    if walk.is_read_only(value, at) {
         return Weight::Nothing(READ_ONLY);
     } else if value.is_null() || !is_item && is_empty(value) || !is_whole && undeclared::is_silent(value) {
         return Weight::Nothing(NOTHING);
@@ -628,5 +629,18 @@ mod tests {
         check(std::slice::from_ref(&all), &["added /Description", "added /MaxSessionDuration", "added /Policies/0"]);
         check(&[all, order("*", "/Description", Watch::Lenient)], &["added /MaxSessionDuration", "added /Policies/0"]);
         check(&[order("*", "", Watch::Lenient)], &[]);
+    }
+
+    #[test]
+    fn an_order_about_any_attribute_asks_for_all() {
+        let asked = |pointer: &str| {
+            let order = Order { kind: "*".to_owned(), pointer: pointer.to_owned(), watch: Watch::Strict };
+            let strict = Strict::ordered(&Kind::from("AWS::Some::Thing"), &[order]);
+            strict.attributes().map(|names| names.join(" "))
+        };
+        assert_eq!(asked("/Rules/*/Weight").as_deref(), Some("Rules"));
+        for pointer in ["", "/*", "/*/Weight", "/**/Weight"] {
+            assert_eq!(asked(pointer), None, "{pointer}");
+        }
     }
 }

@@ -214,6 +214,64 @@ fn every_cloud_writes_in_its_own_way() {
     }
 }
 
+/// Returns the paths of changes, then those of what is undeclared.
+fn paths(kind: &str, desired: &Value, observed: &Value) -> Vec<String> {
+    let found = compared(kind, desired, observed);
+    found.changes.into_iter().map(|change| change.path).chain(found.undeclared).collect()
+}
+
+#[test]
+fn one_thing_of_two_names_hides_nothing_that_was_read_besides_it() {
+    let (kind, open) = ("Microsoft.Network/virtualNetworks/subnets", json!(["0.0.0.0/0"]));
+    let declared = json!({"properties": {"addressPrefix": "10.0.0.0/8"}});
+    let read = |name: &str, value: Value| json!({"properties": {"addressPrefix": "10.0.0.0/8", name: value}});
+    assert_eq!(paths(kind, &declared, &json!({"properties": {"addressPrefixes": ["10.0.0.0/8"]}})), [""; 0]);
+    assert_eq!(
+        paths(kind, &declared, &json!({"properties": {"addressPrefixes": open}})),
+        ["/properties/addressPrefix"]
+    );
+    assert_eq!(paths(kind, &declared, &read("addressPrefixes", open.clone())), ["/properties/addressPrefixes"]);
+    let respelled = json!({"properties": {"AddressPrefix": "10.0.0.0/8", "addressPrefixes": open}});
+    assert_eq!(paths(kind, &declared, &respelled), ["/properties/addressPrefixes"]);
+    assert_eq!(
+        paths("AWS::Some::Thing", &json!({"A": {"Gt": 4}}), &json!({"A": {"Gt": 4, "GreaterThan": 9}})),
+        ["/A/GreaterThan"]
+    );
+}
+
+#[test]
+fn a_kind_is_a_type_or_a_setting() {
+    let kind = "compute.googleapis.com/Instance";
+    let of = |value: &str| json!({"kind": value, "part": {"kind": value}});
+    assert_eq!(paths(kind, &of("compute#instance"), &json!({"part": {}})), [""; 0]);
+    assert_eq!(paths(kind, &json!({"part": {}}), &of("compute#instance")), [""; 0]);
+    assert_eq!(paths(kind, &of("compute#instance"), &json!({})), [""; 0]);
+    assert_eq!(paths(kind, &of("PRIVATE"), &of("PUBLIC")), ["/kind", "/part/kind"]);
+    assert_eq!(paths(kind, &json!({"part": {}}), &of("PUBLIC")), ["/kind", "/part/kind"]);
+}
+
+#[test]
+fn only_mail_addresses_and_domains_mean_the_same_in_any_case() {
+    let policy = |member: &str| json!({"bindings": [{"role": "roles/viewer", "members": [member]}, {"role": "roles/editor", "members": [member]}]});
+    let turned = |member: &str| {
+        let mut policy = policy(member);
+        policy["bindings"].as_array_mut().unwrap().reverse();
+        policy
+    };
+    let kind = "storage.googleapis.com/Bucket";
+    assert_eq!(paths(kind, &policy("user:Alice@x.com"), &turned("user:alice@x.com")), [""; 0]);
+    let pool =
+        |name: &str| format!("principal://iam.googleapis.com/locations/global/workforcePools/p/subject/{name}@x");
+    assert_ne!(paths(kind, &policy(&pool("Alice")), &turned(&pool("alice"))), [""; 0]);
+}
+
+#[test]
+fn only_labels_that_google_keeps_for_itself_are_its_own() {
+    let kind = "compute.googleapis.com/Instance";
+    assert_eq!(paths(kind, &json!({"labels": {}}), &json!({"labels": {"goog-gke-node": "x"}})), [""; 0]);
+    assert_eq!(paths(kind, &json!({"labels": {}}), &json!({"labels": {"gke-team": "x"}})), ["/labels/gke-team"]);
+}
+
 #[test]
 fn what_only_looks_alike_is_different() {
     let different = [

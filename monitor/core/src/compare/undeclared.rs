@@ -16,7 +16,7 @@ pub(super) fn silence<'a>(walk: &Walk<'a>, value: &'a Value, at: Place) -> Optio
     let name = walk.name();
     let kubernetes = walk.flavor == Flavor::Kubernetes;
     Some(match () {
-        () if at.marks & mark::READ_ONLY != 0 => READ_ONLY,
+        () if walk.is_read_only(value, at) => READ_ONLY,
         () if at.marks & mark::CREATE_ONLY != 0 && !kubernetes => {
             "chosen when it was made, and not to be changed since"
         }
@@ -89,9 +89,9 @@ fn is_provider_tag(walk: &Walk<'_>, name: &str, value: &Value) -> bool {
     }
 }
 
-/// Returns whether a label is one that Google's services and tools put there.
+/// Returns whether a label is one that Google's services and tools put there, GKE among them.
 fn is_googles(label: &str) -> bool {
-    label.starts_with("goog-") || label.starts_with("gke-")
+    label.starts_with("goog-")
 }
 
 fn is_own_tag(item: &Value) -> bool {

@@ -222,7 +222,7 @@ impl<'a> Walk<'a> {
             self.differs = true;
             return;
         }
-        if at.marks & (mark::READ_ONLY | mark::TEMPLATE) != 0 {
+        if self.is_vain(desired, at) {
             return self.fold(said_in_vain(at), (desired, observed), at);
         }
         if is_unresolved(desired) {
@@ -291,6 +291,26 @@ impl<'a> Walk<'a> {
         true
     }
 
+    /// Returns whether only the provider sets the value at hand.
+    pub(super) fn is_read_only(&self, value: &Value, at: Place) -> bool {
+        at.marks & mark::READ_ONLY != 0 || self.is_type(value)
+    }
+
+    /// Returns whether a value is declared in vain: only the provider sets it, or it is part of the template alone.
+    fn is_vain(&self, desired: &Value, at: Place) -> bool {
+        at.marks & mark::TEMPLATE != 0 || self.is_read_only(desired, at)
+    }
+
+    /// Returns whether a value names the type of what it stands in, as Google's answers do: `compute#instance`. Other
+    /// values under that name are settings.
+    fn is_type(&self, value: &Value) -> bool {
+        let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_alphanumeric());
+        let parts = || value.as_str().and_then(|text| text.split_once('#'));
+        self.flavor == Flavor::Gcp
+            && self.name() == "kind"
+            && parts().is_some_and(|(api, kind)| is_word(api) && is_word(kind))
+    }
+
     /// Returns whether the value at hand is part of a document written as text.
     pub(super) fn is_document(&self) -> bool {
         self.document
@@ -326,9 +346,9 @@ impl<'a> Walk<'a> {
             }
             let place = self.named(at, name);
             self.below(Step::Name(name), |walk| match walk.twin(observed, name, at) {
-                Some(Value::Null) | None => walk.elsewhere(value, observed, place),
-                Some(other) => {
-                    if walk.folds.is_some() && !observed.contains_key(name) {
+                Some((_, Value::Null)) | None => walk.elsewhere(value, observed, place),
+                Some((read, other)) => {
+                    if walk.folds.is_some() && read != name {
                         walk.fold(Class::Respelled.fold(), (value, other), place);
                     }
                     walk.value(value, other, place);
@@ -343,9 +363,9 @@ impl<'a> Walk<'a> {
         self.owners.pop();
     }
 
-    /// Returns what was read under a declared name, or under the name that the service now uses for it.
-    fn twin(&self, observed: &'a Map<String, Value>, name: &str, at: Place) -> Option<&'a Value> {
-        let found = observed.get(name);
+    /// Returns what was read under a declared name, or under the name that the service now uses for it, and that name.
+    fn twin(&self, observed: &'a Map<String, Value>, name: &str, at: Place) -> Option<(&'a String, &'a Value)> {
+        let found = observed.get_key_value(name);
         if found.is_some() {
             return found;
         }
@@ -353,8 +373,8 @@ impl<'a> Walk<'a> {
             return None;
         }
         let renamed = OPERATORS.iter().find(|(old, _)| *old == name).filter(|_| self.knows(Class::Operator));
-        if let Some(value) = renamed.and_then(|(_, new)| observed.get(*new)) {
-            return Some(value);
+        if let Some(renamed) = renamed.and_then(|(_, new)| observed.get_key_value(*new)) {
+            return Some(renamed);
         }
         let declared = |key: &String| self.owners.last().is_some_and(|(desired, _)| desired.contains_key(key));
         let other = |key: &&String| {
@@ -362,7 +382,16 @@ impl<'a> Walk<'a> {
         };
         let respelled = observed.keys().filter(other).min();
         let counted = || observed.keys().filter(|key| self.is_plural(key, name) && !declared(key)).min();
-        respelled.or_else(counted).and_then(|key| observed.get(key))
+        respelled.or_else(counted).and_then(|key| observed.get_key_value(key))
+    }
+
+    /// Returns whether a name that is not declared was compared with what is declared under another name.
+    fn is_twin(&self, name: &str, desired: &Map<String, Value>, at: Place) -> bool {
+        let Some((_, observed)) = self.owners.last() else { return false };
+        let may_be =
+            |key: &str| key.eq_ignore_ascii_case(name) || self.is_plural(key, name) || synonym(name) == Some(key);
+        let mut said = desired.iter().filter(|(key, value)| !value.is_null() && may_be(key));
+        said.any(|(key, _)| self.twin(observed, key, at).is_some_and(|(read, _)| read == name))
     }
 
     /// Returns whether case says nothing in the names of the object at hand: not where people invent them, but in Azure's tags.
@@ -443,12 +472,7 @@ impl<'a> Walk<'a> {
                 walk.report_because(ChangeOp::Added, (&Value::Null, value), place, reason);
             });
         }
-        let said = |key: &str| desired.get(key).is_some_and(|value| !value.is_null());
-        let respelled = |key: &String| self.may_respell(at) && key.eq_ignore_ascii_case(name) && said(key);
-        let renamed = || synonym(name).is_some_and(said);
-        let is_same_name = |key: &String| respelled(key) || self.is_plural(key, name) && said(key);
-        let folds_names = matches!(self.flavor, Flavor::Aws | Flavor::Azure);
-        if self.probing > 0 || (folds_names && (desired.keys().any(is_same_name) || renamed())) {
+        if self.probing > 0 || self.is_twin(name, desired, at) {
             return;
         }
         if self.flavor == Flavor::Kubernetes && self.path.is_empty() && kubernetes::is_string_data(desired, name, value)
@@ -541,6 +565,7 @@ impl<'a> Walk<'a> {
     /// Compares two values one of which may be a document written as text.
     fn documents(&mut self, desired: &'a Value, observed: &'a Value, at: Place) {
         let fold = match () {
+            () if filling::is_vague(desired) => return self.unknown("unresolved"),
             () if at.policy
                 && self.knows(Class::Principal)
                 && policy::same_principal(self.name(), desired, observed) =>
@@ -584,9 +609,7 @@ impl<'a> Walk<'a> {
         }
         match desired {
             _ if is_empty(desired) => self.fold(NOTHING, (desired, &Value::Null), at),
-            _ if at.marks & (mark::READ_ONLY | mark::TEMPLATE) != 0 => {
-                self.fold(said_in_vain(at), (desired, &Value::Null), at);
-            }
+            _ if self.is_vain(desired, at) => self.fold(said_in_vain(at), (desired, &Value::Null), at),
             _ if self.is_default(desired, at) => self.fold(DEFAULT, (desired, &Value::Null), at),
             _ if self.is_any_port(desired) => self.fold(Class::AnyPort.fold(), (desired, &Value::Null), at),
             _ if is_unresolved(desired) => self.unknown("unresolved"),
@@ -619,11 +642,14 @@ impl<'a> Walk<'a> {
     /// The same where what it was part of is gone too: a default is what a part is of something that is there, so only
     /// one that says nothing or off stays what it was.
     fn is_lost_below(&mut self, desired: &'a Value, at: Place) -> bool {
-        const UNREADABLE: u32 = mark::READ_ONLY | mark::TEMPLATE | mark::WRITE_ONLY | mark::NOT_READ;
-        let unreadable = self.facts.depth == Depth::Listed || at.marks & UNREADABLE != 0;
+        const UNREADABLE: u32 = mark::WRITE_ONLY | mark::NOT_READ;
+        let unread = self.facts.depth == Depth::Listed || at.marks & UNREADABLE != 0;
+        let unreadable = unread || self.is_vain(desired, at);
         let off = undeclared::is_silent(desired) && self.is_default(desired, at);
         let said_once = self.is_instruction() || self.is_any_port(desired);
-        if unreadable || off || said_once || is_empty(desired) || is_unresolved(desired) {
+        // A gap in a document stands for a value that is there.
+        let is_vague = is_unresolved(desired) && !(self.document && desired.is_string());
+        if unreadable || off || said_once || is_empty(desired) || is_vague {
             return false;
         }
         match desired {

@@ -559,9 +559,8 @@ impl Collector for Aws {
     }
 
     async fn authors(&self, scope: &Scope, deeds: &[Deed]) -> Vec<Actor> {
-        let own = &self.config.session_name;
         let (actors, error) = match self.caller(&scope.account, &scope.region).await {
-            Ok(caller) => trail::authors(&caller, deeds, own).await,
+            Ok(caller) => trail::authors(&caller, deeds).await,
             Err(error) => (trail::nobody(deeds), Some(told(&error))),
         };
         if let Some(error) = error {

@@ -984,10 +984,12 @@ async fn few_deeds_are_looked_up_by_name_and_many_by_their_time() {
 #[tokio::test]
 async fn a_log_that_cannot_be_read_names_nobody_and_is_not_asked_on_and_on() {
     let refused: fn(&Asked) -> Reply = |_| refuse(400, "AccessDeniedException");
-    check_authors(2, [refused, refused], "unknown unknown", "n").await;
+    check_authors(2, [refused, refused], "unknown unknown", "nnt").await;
     check_authors(9, [refused, refused], &["unknown"; 9].join(" "), "t").await;
     let endless: fn(&Asked) -> Reply = |asked| events(&[deleted("bucket-3")], Some(&(page_of(asked) + 1).to_string()));
     check_authors(4, [endless, endless], "unknown unknown unknown ann", &"t".repeat(20)).await;
+    let both: fn(&Asked) -> Reply = |_| events(&[deleted("bucket-0"), deleted("bucket-1")], None);
+    check_authors(2, [refused, both], "ann ann", "nnt").await;
     let circular: fn(&Asked) -> Reply = |_| events(&[], Some("1"));
     check_authors(4, [circular, circular], "unknown unknown unknown unknown", "tt").await;
 }

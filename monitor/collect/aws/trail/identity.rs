@@ -121,11 +121,6 @@ impl Identity {
         self.role().is_some_and(|role| role.starts_with(SSO))
     }
 
-    /// Returns whether it is the session of that name.
-    pub(super) fn is_session(&self, name: &str) -> bool {
-        self.session().is_some_and(|(_, session)| session == name)
-    }
-
     /// Returns the service that acts on behalf of it.
     fn service(&self) -> Option<&str> {
         self.invoked_by.as_deref().filter(|by| by.ends_with(".amazonaws.com"))

@@ -47,9 +47,9 @@ pub(super) fn nobody(deeds: &[Deed]) -> Vec<Actor> {
     deeds.iter().map(|_| Actor::unknown(SOURCE)).collect()
 }
 
-/// Returns who did each deed, as far as the log tells, and why not all of it was read. Our own sessions are called `own`.
-pub(super) async fn authors(caller: &Caller, deeds: &[Deed], own: &str) -> (Vec<Actor>, Option<String>) {
-    let mut inquiry = Inquiry { caller, suspects: Suspects::of(deeds, own), lookups: MOST_LOOKUPS };
+/// Returns who did each deed, as far as the log tells, and why not all of it was read.
+pub(super) async fn authors(caller: &Caller, deeds: &[Deed]) -> (Vec<Actor>, Option<String>) {
+    let mut inquiry = Inquiry { caller, suspects: Suspects::of(deeds), lookups: MOST_LOOKUPS };
     let asked = timeout(LONGEST, inquiry.inquire(deeds)).await;
     // What opens is told without an actor rather than late; it is asked about again.
     let late = || Err(CallError::new(GapReason::Timeout, "CloudTrail takes longer than is waited for"));
@@ -66,15 +66,17 @@ struct Inquiry<'a> {
 }
 
 impl Inquiry<'_> {
+    /// Asks for all of them, whatever fails; returns what failed first.
     async fn inquire(&mut self, deeds: &[Deed]) -> Result<(), CallError> {
+        let mut outcome = Ok(());
         if deeds.len() <= FEW {
             for deed in deeds {
-                self.look_up(&Asked::by_name(deed)).await?;
+                outcome = outcome.and(self.look_up(&Asked::by_name(deed)).await.map(drop));
             }
         }
         match Asked::in_time_of(&self.suspects.unsettled()) {
-            Some(asked) => self.read(asked).await,
-            None => Ok(()),
+            Some(asked) => outcome.and(self.read(asked).await),
+            None => outcome,
         }
     }
 

@@ -95,9 +95,7 @@ impl Record {
         if self.is_of_cloud_control() {
             return self.parameter("typeName").is_some_and(|named| named == kind.as_str());
         }
-        let service = service(kind);
-        let other = SERVICES.iter().find(|(known, _)| *known == service);
-        source == TAGGING || other.map_or_else(|| source.eq_ignore_ascii_case(service), |(_, known)| source == *known)
+        source == TAGGING || is_service(source, kind)
     }
 
     /// Returns whether it is a call that is told the kind of what it writes.
@@ -129,7 +127,8 @@ impl Record {
     }
 }
 
-/// Returns the service of a kind: `S3` of `AWS::S3::Bucket`.
-pub(super) fn service(kind: &Kind) -> &str {
-    kind.as_str().split("::").nth(1).unwrap_or_default()
+/// Returns whether a service, as events and ARNs call it, is that of a kind: `s3` of `AWS::S3::Bucket`.
+pub(super) fn is_service(name: &str, kind: &Kind) -> bool {
+    let service = kind.as_str().split("::").nth(1).unwrap_or_default();
+    name.eq_ignore_ascii_case(service) || SERVICES.contains(&(service, name))
 }

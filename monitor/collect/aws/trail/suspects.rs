@@ -1,7 +1,8 @@
 //! Who of those that the log names did it: the events that may be a deed, and the one that most likely is.
 //!
-//! The rules are closed. An event may be a deed if it wrote, is a call to what serves the kind, names the resource, is of the
-//! time in which the deed was done, and is none of ours. Of those, what says that it did just that comes before what does
+//! The rules are closed. An event may be a deed if it wrote, is a call to what serves the kind, names the resource, and is of the
+//! time in which the deed was done. Whoever writes chooses their user agent and how their session is called, so nobody is left
+//! out for those; driftwarden itself writes nothing. Of those events, what says that it did just that comes before what does
 //! not, then what has the resource's id before what has its name, then what is newer. How sure that is:
 //!
 //! | the event | confidence |
@@ -22,14 +23,9 @@ use super::record::Record;
 use super::{SOURCE, window};
 use crate::collect::Deed;
 
-/// What the user agent of this program begins with.
-const OURS: &str = "driftwarden/";
-
 /// The events that may be each deed.
 pub(super) struct Suspects<'a> {
     deeds: Vec<(&'a Deed, Vec<Suspect>)>,
-    /// How our own sessions are called.
-    own: &'a str,
 }
 
 /// Who may have done it.
@@ -53,13 +49,13 @@ impl Suspect {
 
 impl<'a> Suspects<'a> {
     /// Returns that nobody is suspected yet.
-    pub(super) fn of(deeds: &'a [Deed], own: &'a str) -> Self {
-        Self { deeds: deeds.iter().map(|deed| (deed, Vec::new())).collect(), own }
+    pub(super) fn of(deeds: &'a [Deed]) -> Self {
+        Self { deeds: deeds.iter().map(|deed| (deed, Vec::new())).collect() }
     }
 
     /// Takes notice of a record; the same one may come again.
     pub(super) fn take(&mut self, record: &Record) {
-        if !record.wrote() || record.agent().starts_with(OURS) || record.user_identity.is_session(self.own) {
+        if !record.wrote() {
             return;
         }
         for (deed, suspects) in &mut self.deeds {

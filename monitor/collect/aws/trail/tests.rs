@@ -63,7 +63,7 @@ fn listed(record: &Value, resources: &[(&str, &str)]) -> Value {
 
 fn actor_of(deed: &Deed, events: &[Value]) -> Actor {
     let deeds = [deed.clone()];
-    let mut suspects = Suspects::of(&deeds, "driftwarden");
+    let mut suspects = Suspects::of(&deeds);
     for event in events {
         suspects.take(&Record::of(serde_json::from_value(event.clone()).unwrap()).unwrap());
     }
@@ -158,8 +158,6 @@ fn what_wrote_is_told_from_what_read_or_failed() {
         json!({"readOnly": true}),
         json!({"readOnly": "true"}),
         json!({"errorCode": "AccessDenied", "errorMessage": "no"}),
-        json!({"userAgent": "driftwarden/0.1.0"}),
-        json!({"userIdentity": session("Read", "driftwarden", &json!({}))}),
         json!({"eventTime": "2026-01-02T11:55:00Z"}),
         json!({"eventTime": "2026-01-02T12:15:00Z"}),
         json!({"eventSource": "ec2.amazonaws.com"}),
@@ -168,6 +166,13 @@ fn what_wrote_is_told_from_what_read_or_failed() {
         check(&tagging(), &[tagged(&harmless)], "unknown");
     }
     check(&tagging(), &[tagged(&json!({"readOnly": "false", "errorCode": null}))], "ann high");
+}
+
+#[test]
+fn nobody_leaves_the_log_by_calling_themselves_as_this_program_does() {
+    check(&tagging(), &[tagged(&json!({"userAgent": "driftwarden/0.1.0"}))], "ann high");
+    let session = json!({"userIdentity": session("Read", "driftwarden", &json!({}))});
+    check(&tagging(), &[tagged(&session)], "driftwarden (role Read) high");
 }
 
 #[test]
@@ -190,16 +195,16 @@ fn an_event_that_fits_comes_before_a_newer_one_that_does_not() {
 
 #[test]
 fn a_resource_is_named_by_id_by_arn_or_by_a_word() {
-    let group = deed(DriftKind::Changed, "AWS::EC2::SecurityGroup", "sg-1", &["/SecurityGroupIngress/0/CidrIp"]);
+    let group = deed(DriftKind::Changed, "AWS::EC2::SecurityGroup", "sg-0a1b2c3d", &["/SecurityGroupIngress/0/CidrIp"]);
     let opened = |parameters: Value| {
         listed(&record("AuthorizeSecurityGroupIngress", "ec2", &json!({"requestParameters": parameters})), &[])
     };
-    check(&group, &[opened(json!({"groupId": "sg-1", "ipPermissions": {"items": []}}))], "ann high");
-    check(&group, &[opened(json!({"groupId": "sg-10"}))], "unknown");
-    check(&group, &[opened(json!({"note": "sg-1"}))], "ann low");
-    check(&group, &[opened(json!({"tagSet": {"items": [{"key": "of", "value": "sg-1"}]}}))], "unknown");
-    let many = json!({"resourcesSet": {"items": [{"resourceId": "i-1"}, {"resourceId": "sg-1"}]}});
-    let tags = deed(DriftKind::Changed, "AWS::EC2::SecurityGroup", "sg-1", &["/Tags/0/Value"]);
+    check(&group, &[opened(json!({"groupId": "sg-0a1b2c3d", "ipPermissions": {"items": []}}))], "ann high");
+    check(&group, &[opened(json!({"groupId": "sg-0a1b2c3d4"}))], "unknown");
+    check(&group, &[opened(json!({"note": "sg-0a1b2c3d"}))], "ann low");
+    check(&group, &[opened(json!({"tagSet": {"items": [{"key": "of", "value": "sg-0a1b2c3d"}]}}))], "unknown");
+    let many = json!({"resourcesSet": {"items": [{"resourceId": "i-0a1b2c3d"}, {"resourceId": "sg-0a1b2c3d"}]}});
+    let tags = deed(DriftKind::Changed, "AWS::EC2::SecurityGroup", "sg-0a1b2c3d", &["/Tags/0/Value"]);
     check(&tags, &[listed(&record("CreateTags", "ec2", &json!({"requestParameters": many})), &[])], "ann high");
 
     let topic = "arn:aws:sns:eu-west-1:111111111111:news";
@@ -223,6 +228,55 @@ fn a_resource_is_named_by_id_by_arn_or_by_a_word() {
     };
     check(&parts, &[update("res2")], "ann high");
     check(&parts, &[update("res3")], "unknown");
+}
+
+#[test]
+fn a_name_is_an_id_only_where_the_kind_is_told() {
+    let role = deed(DriftKind::Changed, "AWS::IAM::Role", "app", &["/Tags"]);
+    let tags = |event: &str, parameters: Value, resources: &[(&str, &str)]| {
+        listed(&record(event, "iam", &json!({"requestParameters": parameters})), resources)
+    };
+    check(&role, &[tags("TagRole", json!({"roleName": "app"}), &[])], "ann high");
+    check(&role, &[tags("TagUser", json!({"userName": "app"}), &[])], "ann low");
+    check(&role, &[tags("UntagResource", json!({}), &[("AWS::IAM::Role", "app")])], "ann high");
+    check(&role, &[tags("UntagResource", json!({}), &[("AWS::IAM::User", "app")])], "unknown");
+    for (arn, told) in [
+        ("arn:aws:iam::111111111111:role/ops/app", "ann high"),
+        ("arn:aws:iam::111111111111:user/app", "ann low"),
+        ("arn:aws:sns:eu-west-1:111111111111:app", "ann low"),
+    ] {
+        check(&role, &[tags("TagResource", json!({"resourceArn": arn}), &[])], told);
+        check(&role, &[tags("TagResource", json!({}), &[("AWS::IAM::Role", arn)])], told);
+    }
+    let database = deed(DriftKind::Changed, "AWS::RDS::DBInstance", "db1", &["/Tags"]);
+    let arn = json!({"requestParameters": {"resourceName": "arn:aws:rds:eu-west-1:111111111111:db:db1"}});
+    check(&database, &[listed(&record("AddTagsToResource", "rds", &arn), &[])], "ann high");
+    let dated = deed(DriftKind::Changed, "AWS::IAM::Role", "app-20260102", &["/Tags"]);
+    check(&dated, &[tags("TagUser", json!({"userName": "app-20260102"}), &[])], "ann low");
+}
+
+#[test]
+fn words_that_stand_everywhere_tell_no_attribute() {
+    let by = |event: &str, source: &str, parameters: Value| {
+        listed(&record(event, source, &json!({"requestParameters": parameters})), &[])
+    };
+    let versioning = deed(DriftKind::Changed, "AWS::S3::Bucket", "logs", &["/VersioningConfiguration/Status"]);
+    let rules = json!({"bucketName": "logs", "LifecycleConfiguration": {"Rule": {"Status": "Enabled"}}});
+    check(&versioning, &[by("PutBucketLifecycle", "s3", rules)], "ann medium");
+    let network = deed(DriftKind::Changed, "AWS::EC2::VPC", "vpc-0a1b2c3d", &["/Tags/0/Value"]);
+    let names = json!({"vpcId": "vpc-0a1b2c3d", "enableDnsHostnames": {"value": true}});
+    check(&network, &[by("ModifyVpcAttribute", "ec2", names)], "ann medium");
+    let listener = deed(DriftKind::Changed, "AWS::RDS::DBCluster", "c1", &["/Port"]);
+    let import = json!({"dBClusterIdentifier": "c1"});
+    check(&listener, &[by("ImportDBCluster", "rds", import)], "ann medium");
+    let machine = deed(DriftKind::Changed, "AWS::EC2::Instance", "i-0a1b2c3d", &["/InstanceType"]);
+    check(&machine, &[by("StopInstances", "ec2", json!({"instanceId": "i-0a1b2c3d"}))], "ann medium");
+    let larger = json!({"instanceId": "i-0a1b2c3d", "instanceType": {"value": "m5.large"}});
+    check(&machine, &[by("ModifyInstanceAttribute", "ec2", larger)], "ann high");
+    let code = deed(DriftKind::Changed, "AWS::Lambda::Function", "f", &["/Code/S3Key"]);
+    check(&code, &[by("UpdateFunctionCode20150331v2", "lambda", json!({"functionName": "f"}))], "ann high");
+    let policy = deed(DriftKind::Changed, "AWS::S3::BucketPolicy", "logs", &["/PolicyDocument/Statement"]);
+    check(&policy, &[by("PutBucketPolicy", "s3", json!({"bucketName": "logs", "bucketPolicy": {}}))], "ann high");
 }
 
 #[test]
@@ -263,6 +317,15 @@ fn what_is_missing_was_deleted_and_what_is_unmanaged_was_made() {
     let set = json!({"instancesSet": {"items": [{"instanceId": "i-9"}, {"instanceId": "i-1"}]}});
     check(&instance(DriftKind::Missing), &[by("TerminateInstances", "ec2", set.clone(), json!(null))], "ann high");
     check(&instance(DriftKind::Unmanaged), &[by("RunInstances", "ec2", json!({}), set)], "ann high");
+    let volume = deed(DriftKind::Missing, "AWS::EC2::Volume", "vol-1", &[]);
+    let named = || json!({"volumeId": "vol-1"});
+    check(&volume, &[by("DetachVolume", "ec2", named(), json!(null))], "ann low");
+    check(&volume, &[by("DeleteVolume", "ec2", named(), json!(null))], "ann high");
+    let egress = deed(DriftKind::Missing, "AWS::EC2::SecurityGroupEgress", "sgr-0a1b2c3d", &[]);
+    let rules = json!({"groupId": "sg-1", "securityGroupRuleIds": ["sgr-0a1b2c3d"]});
+    check(&egress, &[by("RevokeSecurityGroupEgress", "ec2", rules, json!(null))], "ann high");
+    let network = deed(DriftKind::Missing, "AWS::EC2::VPC", "vpc-1", &[]);
+    check(&network, &[by("DeleteVpc", "ec2", json!({"vpcId": "vpc-1"}), json!(null))], "ann high");
     let key = deed(DriftKind::Missing, "AWS::KMS::Key", "11111111-2222", &[]);
     let arn = json!({"keyId": "arn:aws:kms:eu-west-1:111111111111:key/11111111-2222"});
     check(&key, &[by("ScheduleKeyDeletion", "kms", arn, json!(null))], "ann high");

@@ -11,8 +11,8 @@ use driftwarden_core::compare::MaskKey;
 use driftwarden_core::decide::{self, HookRule, Route};
 use driftwarden_core::expected::{Expected, ExpectedKind};
 use driftwarden_core::finding::{
-    self, Cause, Confirmation, DriftKind, Evidence, Finding, Fingerprint, Hold, Phase, Proof, Sighting, Step, Subject,
-    Transition,
+    self, Arisen, Cause, Confirmation, DriftKind, Evidence, Finding, Fingerprint, Hold, Phase, Proof, Sighting, Step,
+    Subject, Transition,
 };
 use driftwarden_core::priority::{self, Weights};
 use driftwarden_core::related::Related;
@@ -166,7 +166,8 @@ async fn observe(
     let mut seen: Vec<_> = seen.into_iter().flatten().collect();
     stage_ended(pass, "confirm", begun);
     let now = (pass.clock)();
-    authors::date(&mut seen, |kind| read_before(pass, earlier.as_ref(), kind), now);
+    let earlier = earlier.filter(|earlier| earlier.revisions == pass.revisions);
+    authors::date(&mut seen, (earlier.as_ref(), &sights.judged_anew), now);
     authors::name(pass, &known, &mut seen).instrument(info_span!("authors")).await;
     let (steps, delays) = advance_all(pass, &mut known, &sights, seen, now);
     Report { id: Uuid::now_v7().to_string(), started_at, finished_at: now, sights, steps, delays }
@@ -176,15 +177,6 @@ async fn observe(
 async fn earlier(pass: &Pass<'_>, store: &dyn Store) -> anyhow::Result<Option<ScanSummary>> {
     let scopes = store.scopes().await.context("failed to load the scan before this one")?;
     Ok(scopes.into_iter().map(|scope| scope.last).find(|last| last.scope == *pass.scope))
-}
-
-/// Returns when the scan before this one began, if it read a kind to the end and compared it with the same revisions:
-/// what it did not see has come since.
-fn read_before(pass: &Pass<'_>, earlier: Option<&ScanSummary>, kind: &Kind) -> Option<Timestamp> {
-    let earlier = earlier.filter(|earlier| earlier.revisions == pass.revisions)?;
-    let is_whole = earlier.units.iter().all(|unit| unit.kind.is_some() || unit.gap.is_none());
-    let is_read = |unit: &Unit| unit.kind.as_ref() == Some(kind) && unit.gap.is_none();
-    (is_whole && earlier.units.iter().any(is_read)).then_some(earlier.started_at)
 }
 
 /// Returns the kinds of what is not over: to say so, somebody must look at them again.
@@ -288,7 +280,8 @@ fn inherit(mut evidence: Evidence, known: &BTreeMap<Fingerprint, Finding>) -> Ev
         evidence.cause = before.evidence.cause;
     }
     evidence.actor = evidence.actor.or_else(|| before.evidence.actor.clone());
-    evidence.arisen = before.evidence.arisen;
+    // An older program dated nothing: then it is only known that this has been seen for that long.
+    evidence.arisen = before.evidence.arisen.or(Some(Arisen { after: None, before: before.first_seen }));
     evidence.proof = before.evidence.proof.clone();
     if let (Some(origin), Some(before)) = (&mut evidence.origin, &before.evidence.origin) {
         origin.touched = origin.touched.take().or_else(|| before.touched.clone());

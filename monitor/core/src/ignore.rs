@@ -307,10 +307,11 @@ mod tests {
         let rules = [rule("r", &["/Size"])];
         let mut see = |now: &str| {
             let sights = look(&mut snapshot, &rules, &grown, now);
-            (words(&sights), sights.ignored[0].is_expired)
+            (words(&sights), sights.ignored[0].is_expired, sights.judged_anew.len())
         };
-        assert_eq!(see("2027-01-31T23:59:59Z"), ("; r=1".to_owned(), false));
-        assert_eq!(see("2027-02-01T00:00:00Z"), ("/Size; r=0".to_owned(), true));
+        assert_eq!(see("2027-01-31T23:59:58Z"), ("; r=1".to_owned(), false, 1));
+        assert_eq!(see("2027-01-31T23:59:59Z"), ("; r=1".to_owned(), false, 0));
+        assert_eq!(see("2027-02-01T00:00:00Z"), ("/Size; r=0".to_owned(), true, 1));
     }
 
     #[test]

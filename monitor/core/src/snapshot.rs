@@ -480,6 +480,7 @@ pub struct Look<'a> {
 /// How far the reading of one kind has come.
 struct Progress {
     schema: Arc<Schema>,
+    is_anew: bool,
     is_complete: bool,
     resources: usize,
     managed: usize,
@@ -524,13 +525,15 @@ impl<'a> Look<'a> {
         }
         let basis = self.lens.basis(kind);
         let shelf = self.snapshot.shelves.entry(kind.clone()).or_default();
-        if shelf.basis != basis {
+        let is_anew = shelf.basis != basis;
+        if is_anew {
             shelf.basis = basis;
             shelf.resources.clear();
         }
         let declared = self.lens.expected.kind(kind).map_or(0, |expected| expected.items().len());
         let schema = Arc::clone(self.lens.schemas.of(kind));
-        let progress = Progress { schema, is_complete: false, resources: 0, managed: 0, matched: vec![None; declared] };
+        let matched = vec![None; declared];
+        let progress = Progress { schema, is_anew, is_complete: false, resources: 0, managed: 0, matched };
         self.progress.insert(kind.clone(), progress);
     }
 
@@ -613,6 +616,9 @@ impl<'a> Look<'a> {
             sights.kinds.insert(kind.clone(), progress.resources);
             sights.resources += progress.resources;
             sights.managed += progress.managed;
+            if progress.is_anew {
+                sights.judged_anew.insert(kind.clone());
+            }
             if progress.managed > 0 && self.lens.schemas.lacks(kind) {
                 sights.without_schema.insert(kind.clone());
             }
@@ -872,6 +878,8 @@ pub struct Sights {
     pub managed: usize,
     /// Kinds that were compared without their provider's own schema, because it could not be had.
     pub without_schema: BTreeSet<Kind>,
+    /// Kinds that the look before, if there was one, judged by something else: what is seen of them may have been so before.
+    pub judged_anew: BTreeSet<Kind>,
     /// What each rule said.
     pub tallies: Tallies,
     /// What each ignore rule hid.
@@ -1072,13 +1080,15 @@ mod tests {
             Schemas::new([(KIND.into(), Arc::new(schema))].into(), BTreeSet::new())
         };
         let (items, mut snapshot) = ([("a", "{}"), ("b", r#"{"V":1}"#)], Snapshot::default());
-        let mut check = |schemas: &Schemas, want: &str| {
+        let mut check = |schemas: &Schemas, want: &str, is_anew: bool| {
             let sights = look_by((&expected(), schemas, &RuleSet::default()), &mut snapshot, &items, &End::Complete);
-            assert_eq!(words(&sights), want);
+            assert_eq!((words(&sights).as_str(), sights.judged_anew.contains(&KIND.into())), (want, is_anew));
         };
-        check(&Schemas::default(), "a:changed");
-        check(&schemas(1), "");
-        check(&schemas(2), "a:changed");
+        check(&Schemas::default(), "a:changed", true);
+        check(&Schemas::default(), "a:changed", false);
+        check(&schemas(1), "", true);
+        check(&schemas(2), "a:changed", true);
+        check(&schemas(2), "a:changed", false);
     }
 
     /// Looks at a bucket that Git wants to have a key, when `alias/a` stands for `key`; returns what was seen and how many

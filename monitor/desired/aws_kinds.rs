@@ -10,7 +10,8 @@ pub enum Identity {
     Reference,
     /// It is the ARN.
     Arn,
-    /// It is made of properties and `Ref`, joined by `|`.
+    /// It is made of properties and `Ref`, joined by `|`. Of one that ends in `/` only what comes after the last slash, one
+    /// that ends in `.` ends so in the cloud whether it is written or not, and one that ends in `?` may be missing.
     Parts(&'static [&'static str]),
 }
 
@@ -106,7 +107,7 @@ const IDENTITIES: &[(&str, Identity)] = &[
     ("AWS::Cognito::UserPoolClient", Identity::Parts(&["UserPoolId", "Ref"])),
     ("AWS::Cognito::UserPoolGroup", Identity::Parts(&["UserPoolId", "GroupName"])),
     ("AWS::EC2::Route", Identity::Parts(&["RouteTableId", "DestinationCidrBlock"])),
-    ("AWS::ECS::Service", Identity::Parts(&["Ref", "Cluster"])),
+    ("AWS::ECS::Service", Identity::Parts(&["Ref", "Cluster/"])),
     ("AWS::EKS::Addon", Identity::Parts(&["ClusterName", "AddonName"])),
     ("AWS::Events::Rule", Identity::Arn),
     ("AWS::IAM::RolePolicy", Identity::Parts(&["PolicyName", "RoleName"])),
@@ -114,6 +115,7 @@ const IDENTITIES: &[(&str, Identity)] = &[
     ("AWS::Lambda::Permission", Identity::Parts(&["FunctionName", "Ref"])),
     ("AWS::Logs::MetricFilter", Identity::Parts(&["LogGroupName", "Ref"])),
     ("AWS::Logs::SubscriptionFilter", Identity::Parts(&["Ref", "LogGroupName"])),
+    ("AWS::Route53::RecordSet", Identity::Parts(&["Name.", "HostedZoneId", "Type", "SetIdentifier?"])),
 ];
 
 /// What the ARN of a kind looks like; `{name}` is its `Ref` and `{last}` the last part of it.

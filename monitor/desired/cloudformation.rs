@@ -185,13 +185,28 @@ fn name(declaration: &Declaration, resolver: &Resolver<'_>, attributes: &Value) 
         Identity::Parts(parts) => {
             let part = |key: &&str| match *key {
                 "Ref" => reference.clone(),
-                key => text(attributes.get(key)?),
+                key => part_of(attributes, key),
             };
             let parts: Option<Vec<String>> = parts.iter().map(part).collect();
             parts.map(|parts| parts.join("|"))
         }
     }
     .map(Arc::from)
+}
+
+/// Returns what a property contributes to an identifier.
+fn part_of(attributes: &Value, key: &str) -> Option<String> {
+    let said = |key: &str| text(attributes.get(key)?);
+    if let Some(key) = key.strip_suffix('?') {
+        return if attributes.get(key).is_some() { said(key) } else { Some(String::new()) };
+    }
+    if let Some(key) = key.strip_suffix('.') {
+        return said(key).map(|name| format!("{}.", name.trim_end_matches('.').to_lowercase()));
+    }
+    match key.strip_suffix('/') {
+        Some(key) => said(key)?.rsplit('/').next().map(str::to_owned),
+        None => said(key),
+    }
 }
 
 fn text(value: &Value) -> Option<String> {
@@ -348,6 +363,34 @@ Resources:
         let got = Resolver::new(&template, &facts).properties(probe).get("V").cloned();
         let want = want.into().map(|want| if want == "?" { unknown() } else { want });
         assert_eq!(got, want, "{value}");
+    }
+
+    #[test]
+    fn an_identifier_is_made_of_what_is_declared() {
+        let facts = facts();
+        let check = |kind: &str, properties: Value, want: Option<&str>| {
+            let text = format!("Resources: {{Queue: {{Type: '{kind}', Properties: {properties}}}}}");
+            let template = template(&text);
+            let declaration = &template.resources[0];
+            let made = name(declaration, &Resolver::new(&template, &facts), &properties);
+            assert_eq!(made.as_deref(), want, "{kind} {properties}");
+        };
+        let record = |more: Value| {
+            let mut record = json!({"Name": "Www.example.org", "HostedZoneId": "Z1", "Type": "A"});
+            record.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            record
+        };
+        check("AWS::Route53::RecordSet", record(json!({})), Some("www.example.org.|Z1|A|"));
+        check(
+            "AWS::Route53::RecordSet",
+            record(json!({"Name": "a.org.", "SetIdentifier": "b"})),
+            Some("a.org.|Z1|A|b"),
+        );
+        check("AWS::Route53::RecordSet", record(json!({"SetIdentifier": unknown()})), None);
+        let queue = "https://sqs.eu-west-1.amazonaws.com/123456789012/app-q-1";
+        for cluster in ["shop", "arn:aws:ecs:eu-west-1:1:cluster/shop"] {
+            check("AWS::ECS::Service", json!({"Cluster": cluster}), Some(&format!("{queue}|shop")));
+        }
     }
 
     #[test]

@@ -94,19 +94,7 @@ impl Ministack {
 
     /// Calls operations with somebody's key in some region.
     pub fn calls_in(&self, region: &str, key: &Key, calls: &[(&str, &str, Value)]) -> Vec<Result<Value, String>> {
-        let lines = calls.iter().map(|(service, operation, arguments)| {
-            json!({"service": service, "operation": operation, "arguments": arguments}).to_string() + "\n"
-        });
-        let lines: String = lines.collect();
-        let mut command = Command::new(peers::python().unwrap().join("python"));
-        command
-            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/harness/aws_calls.py"))
-            .args([&self.url(), region])
-            .env("AWS_ACCESS_KEY_ID", &key.id)
-            .env("AWS_SECRET_ACCESS_KEY", &key.secret)
-            .env("AWS_EC2_METADATA_DISABLED", "true");
-        let answers = process::run(&mut command, Some(&lines)).unwrap();
-        answers.lines().map(|line| outcome(&serde_json::from_str(line).unwrap())).collect()
+        calls_at(&self.url(), region, key, calls)
     }
 
     /// Calls one operation as the account's owner, which must succeed.
@@ -157,6 +145,23 @@ impl Ministack {
     pub fn log(&self) -> String {
         self.process.log()
     }
+}
+
+/// Calls operations of whoever answers at that address.
+pub fn calls_at(url: &str, region: &str, key: &Key, calls: &[(&str, &str, Value)]) -> Vec<Result<Value, String>> {
+    let lines = calls.iter().map(|(service, operation, arguments)| {
+        json!({"service": service, "operation": operation, "arguments": arguments}).to_string() + "\n"
+    });
+    let lines: String = lines.collect();
+    let mut command = Command::new(peers::python().unwrap().join("python"));
+    command
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/harness/aws_calls.py"))
+        .args([url, region])
+        .env("AWS_ACCESS_KEY_ID", &key.id)
+        .env("AWS_SECRET_ACCESS_KEY", &key.secret)
+        .env("AWS_EC2_METADATA_DISABLED", "true");
+    let answers = process::run(&mut command, Some(&lines)).unwrap();
+    answers.lines().map(|line| outcome(&serde_json::from_str(line).unwrap())).collect()
 }
 
 fn outcome(answer: &Value) -> Result<Value, String> {

@@ -5,8 +5,10 @@
 
 use std::process::Command;
 
+use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::harness::aws;
 use crate::harness::http;
 use crate::harness::peers;
 use crate::harness::process;
@@ -48,6 +50,12 @@ impl Moto {
     /// Returns `http://127.0.0.1:PORT`.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// Calls operations one after another, which must succeed; returns their answers.
+    pub fn calls(&self, calls: &[(&str, &str, Value)]) -> Vec<Value> {
+        let answers = aws::calls_at(&self.url(), aws::REGION, &aws::Key::of_the_account(), calls);
+        answers.into_iter().map(Result::unwrap).collect()
     }
 
     /// Returns what it has logged.

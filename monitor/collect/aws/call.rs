@@ -103,6 +103,12 @@ impl Caller {
         }
     }
 
+    /// Returns how ARNs of things here begin; `{region}` and `{account}` are filled in.
+    pub(super) fn arn(&self, kind: &str) -> String {
+        let kind = kind.replace("{region}", &self.region).replace("{account}", &self.account);
+        format!("arn:{}:{kind}", partition_name(&self.region))
+    }
+
     pub(super) async fn sign_and_send(&self, service: &'static str, request: &Request) -> Result<Answer, CallError> {
         let is_elsewhere = service == "iam" && partition_name(&self.region) == "aws-cn";
         let region = if is_elsewhere { "cn-north-1" } else { &self.region };

@@ -10,12 +10,33 @@ use driftwarden_core::resource::Kind;
 
 use self::shape::Field;
 
+mod acm;
+mod apigateway;
+mod cloudfront;
+mod cloudtrail;
+mod cloudwatch;
+mod config;
+mod dynamodb;
 mod ec2;
+mod ecr;
+mod ecs;
+mod eks;
+mod elasticache;
+mod guardduty;
 mod iam;
+mod lambda;
+mod logs;
+mod opensearch;
 mod read;
+mod route53;
 mod s3;
+mod secretsmanager;
+mod securityhub;
 mod service;
 pub mod shape;
+mod sns;
+mod sqs;
+mod ssm;
 #[cfg(test)]
 mod tests;
 mod xml;
@@ -25,15 +46,42 @@ pub use self::service::{Protocol, Service};
 
 /// Every direct path.
 pub const DIRECT: &[&Direct] = &[
+    &apigateway::REST_API,
+    &acm::CERTIFICATE,
+    &cloudfront::DISTRIBUTION,
+    &cloudtrail::TRAIL,
+    &cloudwatch::ALARM,
+    &config::RECORDER,
+    &config::RECORDER_STATUS,
+    &config::DELIVERY_CHANNEL,
+    &dynamodb::TABLE,
     &ec2::SECURITY_GROUP,
     &ec2::VPC,
     &ec2::VOLUME,
+    &ecr::REPOSITORY,
+    &ecs::CLUSTER,
+    &ecs::SERVICE,
+    &eks::CLUSTER,
+    &elasticache::CACHE_CLUSTER,
+    &elasticache::REPLICATION_GROUP,
+    &guardduty::DETECTOR,
     &iam::ROLE,
     &iam::USER,
+    &lambda::FUNCTION,
+    &lambda::FUNCTION_POLICY,
+    &logs::LOG_GROUP,
+    &opensearch::DOMAIN,
+    &route53::HOSTED_ZONE,
+    &route53::RECORD_SET,
     &s3::ACCOUNT_PUBLIC_ACCESS_BLOCK,
     &s3::BUCKET,
     &s3::BUCKET_ACL,
     &s3::BUCKET_POLICY,
+    &sns::TOPIC,
+    &sqs::QUEUE,
+    &ssm::PARAMETER,
+    &secretsmanager::SECRET,
+    &securityhub::HUB,
 ];
 
 /// How one kind is read.
@@ -51,7 +99,7 @@ pub struct Direct {
     pub keep: Option<fn(&serde_json::Value) -> bool>,
     /// How to know in which region a thing is, if the first call lists those of all.
     pub home: Option<Home>,
-    /// What makes up CloudFormation's identifier; several are joined by `|`.
+    /// What makes up CloudFormation's identifier; several are joined by `|`. One that ends in `?` may be missing.
     pub name: &'static [&'static str],
     /// The attributes that the list shows.
     pub shape: &'static [Field],
@@ -86,6 +134,10 @@ pub struct Call {
     pub items: &'static str,
     /// The argument that asks for the next page, and where an answer says what to give it.
     pub pages: Option<(&'static str, &'static str)>,
+    /// What is asked and said with it, where a page begins after a name of several parts.
+    pub along: &'static [(&'static str, &'static str)],
+    /// Brings each thing into the form in which the others name it.
+    pub mend: Option<fn(&mut serde_json::Value)>,
     /// How many things of the call before are asked for together.
     pub batch: usize,
     /// Words of the service for: there is nothing of this.
@@ -105,14 +157,22 @@ pub enum Arg {
     Int(u32),
     /// Always true.
     Yes,
+    /// Always false.
+    No,
     /// Always the same texts.
     Texts(&'static [&'static str]),
     /// What the thing has at that path.
     Of(&'static str),
     /// What each of the things that are asked for together has at that path.
     Each(&'static str),
+    /// An ARN in this account and region, of what follows `arn:aws:` and of what the thing has at the path.
+    Arn(&'static str, &'static str),
     /// The sought name, or a part of it between `|`, counted from 0.
     Name(usize),
+    /// A filter that lets only the sought name pass, by its key.
+    Filter(&'static str),
+    /// What comes after the last `/` of the sought name.
+    NameEnd,
     /// The sought name or part, as a list of one.
     Names(usize),
     /// The account.
@@ -130,14 +190,28 @@ pub struct Part {
     pub when: Option<fn(&serde_json::Value) -> bool>,
     /// Where the answer's items and the thing say the same, where many things are read by one call.
     pub join: Option<(&'static str, &'static str)>,
+    /// How many items there are about one thing.
+    pub count: Count,
     /// The attributes that it shows.
     pub shape: &'static [Field],
+}
+
+/// How many items of a joined call are about one thing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Count {
+    /// Any number: the attributes are made of a list.
+    Any,
+    /// None, which says that nothing is set, or one.
+    AtMostOne,
+    /// One: without it nothing is known.
+    One,
 }
 
 /// Returns a call that lists what is at `items`.
 const fn call(operation: &'static str, items: &'static str) -> Call {
     let none: &[&str] = &[];
-    Call { operation, with: &[], root: None, items, pages: None, batch: 0, none, may_be_silent: false, action: None }
+    let (root, pages, along, mend, action) = (None, None, &[], None, None);
+    Call { operation, with: &[], root, items, pages, along, mend, batch: 0, none, may_be_silent: false, action }
 }
 
 impl Call {
@@ -156,6 +230,18 @@ impl Call {
     /// Has it go on as long as the answer holds what the next call is to be given.
     const fn pages(mut self, asks: &'static str, says: &'static str) -> Self {
         self.pages = Some((asks, says));
+        self
+    }
+
+    /// Has it take along more than one value from page to page.
+    const fn along(mut self, values: &'static [(&'static str, &'static str)]) -> Self {
+        self.along = values;
+        self
+    }
+
+    /// Mends each thing that it finds.
+    const fn mend(mut self, mend: fn(&mut serde_json::Value)) -> Self {
+        self.mend = Some(mend);
         self
     }
 
@@ -186,13 +272,19 @@ impl Call {
 
 /// Returns a part that is read thing by thing.
 const fn part(call: Call, shape: &'static [Field]) -> Part {
-    Part { service: None, call, when: None, join: None, shape }
+    Part { service: None, call, when: None, join: None, count: Count::Any, shape }
 }
 
 impl Part {
     /// Matches the items of the answer (`theirs`) to the things (`ours`).
     const fn join(mut self, theirs: &'static str, ours: &'static str) -> Self {
         self.join = Some((theirs, ours));
+        self
+    }
+
+    /// Says how many items of a joined call are about one thing.
+    const fn count(mut self, count: Count) -> Self {
+        self.count = count;
         self
     }
 

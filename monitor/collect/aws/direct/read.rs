@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 
 use super::service::Arguments;
 use super::shape::{self, Field, all, at, scalar};
-use super::{Arg, Call, Direct, Home, Part};
+use super::{Arg, Call, Count, Direct, Home, Part};
 use crate::collect::aws::call::Caller;
 use crate::collect::aws::cloud_control::{Stop, gap};
 use crate::collect::http::CallError;
@@ -27,6 +27,8 @@ const CALLS_AT_ONCE: usize = 16;
 const FAILURES_BORNE: usize = 20;
 /// Under this key a thing keeps what it was found in: a record its zone, a service its cluster.
 pub(super) const PARENT: &str = "^";
+/// Under this key a thing that is nothing but a text keeps it, if it has a parent.
+const TEXT: &str = "=";
 
 /// Reads resources of one account and region.
 pub(in crate::collect::aws) struct Reader<'a> {
@@ -168,7 +170,10 @@ impl Listing<'_> {
     fn descend(&self, calls: &'static [Call], things: Vec<Value>) -> BoxFuture<'_, Result<Vec<Value>, CallError>> {
         async move {
             let [call, rest @ ..] = calls else { return Ok(things) };
-            let batches: Vec<Vec<Value>> = things.chunks(call.batch.max(1)).map(<[Value]>::to_vec).collect();
+            // What is asked for together has the same parent: a call names it once.
+            let families = things.chunk_by(|one, next| one.get(PARENT) == next.get(PARENT));
+            let batches: Vec<Vec<Value>> =
+                families.flat_map(|family| family.chunks(call.batch.max(1))).map(<[Value]>::to_vec).collect();
             let found = stream::iter(batches).map(|batch| async move {
                 let below = self.below(call, &batch).await;
                 let parent = if call.batch == 0 { batch.into_iter().next() } else { None };
@@ -241,10 +246,17 @@ impl Listing<'_> {
             Arg::Text(text) => Some(Value::from(*text)),
             Arg::Int(number) => Some(Value::from(*number)),
             Arg::Yes => Some(Value::Bool(true)),
+            Arg::No => Some(Value::Bool(false)),
             Arg::Texts(texts) => Some(texts.iter().map(|text| Value::from(*text)).collect()),
             Arg::Of(path) => things.first().and_then(|thing| of(thing, path)),
             Arg::Each(path) => Some(things.iter().filter_map(|thing| of(thing, path)).collect()),
+            Arg::Arn(kind, path) => {
+                let name = at(things.first()?, path).and_then(scalar)?;
+                Some(Value::from(self.reader.caller.arn(kind) + &name))
+            }
             Arg::Name(index) => Some(Value::from(piece(*index))),
+            Arg::Filter(key) => Some(serde_json::json!([{"Key": key, "Values": [piece(0)]}])),
+            Arg::NameEnd => piece(0).rsplit('/').next().map(Value::from),
             Arg::Names(index) => Some(vec![Value::from(piece(*index))].into()),
             Arg::Account => Some(Value::from(&*self.reader.caller.account)),
         };
@@ -293,8 +305,11 @@ impl Listing<'_> {
     }
 
     fn name(&self, thing: Value) -> Result<Found, CallError> {
-        let parts =
-            self.direct.name.iter().map(|path| at(&thing, path).and_then(scalar).filter(|part| !part.is_empty()));
+        let part = |path: &&str| match path.strip_suffix('?') {
+            Some(path) => Some(at(&thing, path).and_then(scalar).unwrap_or_default()),
+            None => at(&thing, path).and_then(scalar).filter(|part| !part.is_empty()),
+        };
+        let parts = self.direct.name.iter().map(part);
         let parts: Vec<_> = parts.collect::<Option<_>>().ok_or_else(|| malformed("identifier"))?;
         // What an account has one of is called as the account.
         let name = if parts.is_empty() { self.reader.caller.account.to_string() } else { parts.join("|") };
@@ -353,18 +368,28 @@ impl Listing<'_> {
                 .collect();
             return stream::iter(answers).buffered(CALLS_AT_ONCE).collect().await;
         };
+        let is_about = |found: &&Found| part.when.is_none_or(|when| when(&found.thing));
+        let things: Vec<&Value> = found.iter().filter(is_about).map(|found| &found.thing).collect();
         let is_by_thing = part.call.with.iter().any(|(_, arg)| matches!(arg, Arg::Each(_)));
-        let batch = if is_by_thing { part.call.batch.max(1) } else { found.len().max(1) };
-        let asked: Vec<_> = found
+        let batch = if is_by_thing { part.call.batch.max(1) } else { things.len().max(1) };
+        let asked: Vec<_> = things
             .chunks(batch)
             .map(|batch| async move {
-                let things: Vec<&Value> = batch.iter().map(|found| &found.thing).collect();
-                let answer = self.ask(part, &things, sought).await;
-                things.iter().map(|thing| answer.about(theirs, at(thing, ours))).collect::<Vec<_>>()
+                let answer = self.ask(part, batch, sought).await;
+                let said = |thing: &&Value| {
+                    let said = answer.about(theirs, at(thing, ours)).counted(part.count);
+                    if matches!((&answer, &said), (Said::Answer(_), Said::Nothing)) {
+                        self.failures.add(part.call.operation, malformed("item about one that is there"));
+                    }
+                    said
+                };
+                batch.iter().map(said).collect::<Vec<_>>()
             })
             .collect();
         let answers: Vec<Vec<_>> = stream::iter(asked).buffered(CALLS_AT_ONCE).collect().await;
-        answers.into_iter().flatten().collect()
+        let mut answers = answers.into_iter().flatten();
+        let mut next = || answers.next().unwrap_or(Said::Nothing);
+        found.iter().map(|found| if is_about(&found) { next() } else { Said::Answer(Value::Null) }).collect()
     }
 
     async fn ask(&self, part: &'static Part, things: &[&Value], sought: Sought<'_>) -> Said {
@@ -454,23 +479,34 @@ impl Pages {
             self.is_over = true;
             return Ok(());
         };
-        let token = at(answer, says).and_then(scalar).filter(|token| !token.is_empty());
-        let Some(token) = token.map(std::borrow::Cow::into_owned) else {
+        let said = |says: &str| at(answer, says).and_then(scalar).filter(|token| !token.is_empty());
+        let Some(token) = said(says) else {
             self.is_over = true;
             return Ok(());
         };
-        if !self.tokens.insert(token.clone()) {
+        let along: Vec<_> = self.call.along.iter().map(|(asks, says)| (*asks, said(says))).collect();
+        let whole =
+            along.iter().fold(token.to_string(), |whole, (_, part)| whole + "|" + part.as_deref().unwrap_or(""));
+        if !self.tokens.insert(whole) {
             return Err(CallError::new(GapReason::Partial, "the list goes round: a page was offered twice"));
         }
         self.with.insert(asks.to_owned(), token.into());
+        for (asks, part) in along {
+            self.with.remove(asks);
+            self.with.extend(part.map(|part| (asks.to_owned(), part.into())));
+        }
         Ok(())
     }
 }
 
 /// Returns the things in an answer. An answer without the list is not an empty list.
 fn items(call: &Call, answer: Value) -> Result<Vec<Value>, CallError> {
+    let mended = |mut thing: Value| {
+        call.mend.inspect(|mend| mend(&mut thing));
+        thing
+    };
     if call.items.is_empty() {
-        return Ok(vec![answer]);
+        return Ok(vec![mended(answer)]);
     }
     let (outer, last) = call.items.rsplit_once('.').unwrap_or(("", call.items));
     let mut holders = if outer.is_empty() { vec![&answer] } else { all(&answer, outer) };
@@ -481,7 +517,7 @@ fn items(call: &Call, answer: Value) -> Result<Vec<Value>, CallError> {
     if !call.may_be_silent && !is_empty && !is_held {
         return Err(CallError::new(GapReason::Malformed, "the answer has no list"));
     }
-    Ok(all(&answer, call.items).into_iter().cloned().collect())
+    Ok(all(&answer, call.items).into_iter().cloned().map(mended).collect())
 }
 
 /// Returns whether the first key of a path is there, even if empty.
@@ -489,8 +525,13 @@ fn is_said(answer: &Value, path: &str) -> bool {
     path.split('.').next().is_some_and(|first| answer.get(first).is_some())
 }
 
+/// Has a thing keep what it was found in. A bare text becomes an object for that.
 fn adopt(mut thing: Value, parent: Option<&Value>) -> Value {
-    if let (Some(map), Some(parent)) = (thing.as_object_mut(), parent) {
+    let Some(parent) = parent else { return thing };
+    if thing.is_string() {
+        thing = Value::Object([(TEXT.to_owned(), thing)].into_iter().collect());
+    }
+    if let Some(map) = thing.as_object_mut() {
         map.insert(PARENT.to_owned(), parent.clone());
     }
     thing
@@ -502,5 +543,16 @@ impl Said {
         let (Self::Answer(answer), Some(ours)) = (self, ours) else { return Self::Nothing };
         let is_about = |item: &&Value| at(item, theirs).is_some_and(|said| scalar(said) == scalar(ours));
         Self::Answer(answer.as_array().into_iter().flatten().filter(is_about).cloned().collect())
+    }
+
+    /// Returns what attributes are made of, if there are as many items as there must be.
+    fn counted(self, count: Count) -> Self {
+        match self {
+            Self::Answer(items) if count != Count::Any => match items.as_array().and_then(|items| items.first()) {
+                None if count == Count::One => Self::Nothing,
+                item => Self::Answer(item.cloned().unwrap_or_default()),
+            },
+            said => said,
+        }
     }
 }

@@ -101,7 +101,7 @@ impl Service {
                 let media = HeaderValue::from_str(&format!("application/x-amz-json-{version}")).ok()?;
                 let target = HeaderValue::from_str(&format!("{target}.{operation}")).ok()?;
                 let headers = [(CONTENT_TYPE, media), (HeaderName::from_static("x-amz-target"), target)];
-                let body = serde_json::to_vec(with).ok()?;
+                let body = serde_json::to_vec(&nested(with)).ok()?;
                 (Method::POST, root, HeaderMap::from_iter(headers), (body.into(), Media::Json))
             }
             Protocol::Query(version) => form(root, (operation, version), flat(with, ".member")),
@@ -110,7 +110,9 @@ impl Service {
             Protocol::RestXml => {
                 let (method, url, mut headers, body) = by_path(root, operation, with, Media::XmlOrJson)?;
                 // S3 wants to be told, and the others of its kind do not mind.
-                headers.insert("x-amz-content-sha256", HeaderValue::from_static(call::DIGEST_OF_NOTHING));
+                if body.0.is_empty() {
+                    headers.insert("x-amz-content-sha256", HeaderValue::from_static(call::DIGEST_OF_NOTHING));
+                }
                 if self.host.starts_with('{') {
                     headers.insert("x-amz-account-id", HeaderValue::from_str(&caller.account).ok()?);
                 }
@@ -172,6 +174,26 @@ fn flat(with: &Arguments, member: &str) -> Vec<(String, String)> {
     parameters
 }
 
+/// Writes arguments as a document: what follows a dot in a name is inside of what comes before.
+fn nested(with: &Arguments) -> Arguments {
+    let mut document = Arguments::new();
+    for (path, value) in with {
+        put(&mut document, path, value.clone());
+    }
+    document
+}
+
+fn put(into: &mut Arguments, path: &str, value: Value) {
+    let Some((first, rest)) = path.split_once('.') else {
+        into.insert(path.to_owned(), value);
+        return;
+    };
+    let inner = into.entry(first).or_insert_with(|| Arguments::new().into());
+    if let Some(inner) = inner.as_object_mut() {
+        put(inner, rest, value);
+    }
+}
+
 /// Fills the arguments into the path; the others are the query, or the body of what is posted.
 fn by_path(mut url: Url, operation: &str, with: &Arguments, media: Media) -> Option<Parts> {
     let (method, template) = operation.split_once(' ')?;
@@ -193,8 +215,13 @@ fn by_path(mut url: Url, operation: &str, with: &Arguments, media: Media) -> Opt
         .finish();
     url.set_query(Some(&query).filter(|query| !query.is_empty()).map(String::as_str));
     if method == Method::POST {
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        body = serde_json::to_vec(&rest).ok()?.into();
+        let rest = nested(&rest);
+        let (name, text) = match media {
+            Media::Json => ("application/json", serde_json::to_vec(&rest).ok()?),
+            _ => ("application/xml", xml::write(&rest).into_bytes()),
+        };
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(name));
+        body = text.into();
     } else if !rest.is_empty() {
         url.query_pairs_mut().extend_pairs(flat(&rest, ""));
     }
@@ -224,6 +251,7 @@ mod tests {
         check_path("GET /{Bucket}?policy", &json!({"Bucket": "logs"}), "GET /logs?policy=");
         check_path("GET /", &json!({"max-buckets": 5}), "GET /?max-buckets=5");
         check_path("POST /findings", &json!({"a": [1]}), "POST /findings{\"a\":[1]}");
+        check_path("POST /findings", &json!({"a.b": 1, "a.c": 2}), "POST /findings{\"a\":{\"b\":1,\"c\":2}}");
         check_path("GET /clusters/{name}", &json!({}), "");
     }
 

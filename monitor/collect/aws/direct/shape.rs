@@ -92,6 +92,11 @@ pub(super) const fn tags(from: &'static str) -> Field {
     Field { to: "Tags", from, form: Form::Tags }
 }
 
+/// Returns tags that are called otherwise.
+pub(super) const fn tags_as(to: &'static str, from: &'static str) -> Field {
+    Field { to, from, form: Form::Tags }
+}
+
 /// Returns the attribute `Tags` as a map.
 pub(super) const fn tag_map(from: &'static str) -> Field {
     Field { to: "Tags", from, form: Form::TagMap }
@@ -142,9 +147,11 @@ impl Field {
             Form::Int => one().map(|value| number_of::<i64>(value).ok_or(unfit)).transpose()?.map(Value::from),
             Form::Number => one().map(|value| number_of::<f64>(value).ok_or(unfit)).transpose()?.map(whole),
             Form::Flag => one().map(|value| switch(value).ok_or(unfit)).transpose()?.map(Value::Bool),
-            Form::Same => one().cloned().map(|value| genuine(value).ok_or(unfit)).transpose()?,
+            Form::Same => one().cloned().map(|value| genuine(value).ok_or(unfit)).transpose()?.and_then(filled),
             Form::Pascal => one().map(capitals).map(|value| genuine(value).ok_or(unfit)).transpose()?,
-            Form::Json => one().map(|value| document(value).and_then(genuine).ok_or(unfit)).transpose()?,
+            Form::Json => {
+                one().map(|value| document(value).and_then(genuine).ok_or(unfit)).transpose()?.filter(|v| !v.is_null())
+            }
             Form::Texts => {
                 let texts = all(answer, self.from).into_iter().map(|value| scalar(value).map(Value::from));
                 filled(texts.collect::<Option<Vec<_>>>().ok_or(unfit)?.into())
@@ -262,7 +269,7 @@ fn document(value: &Value) -> Option<Value> {
     serde_json::from_str(text).or_else(|_| serde_json::from_str(&decoded)).ok()
 }
 
-fn capitals(value: &Value) -> Value {
+pub(super) fn capitals(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
             let key = |key: &str| {
@@ -274,6 +281,34 @@ fn capitals(value: &Value) -> Value {
         Value::Array(items) => items.iter().map(capitals).collect(),
         scalar => scalar.clone(),
     }
+}
+
+/// Returns what comes after the last `/`.
+pub(super) fn last(value: &Value) -> Option<Value> {
+    value.as_str()?.rsplit('/').next().map(Value::from)
+}
+
+/// Returns what comes after the last `:`.
+pub(super) fn last_word(value: &Value) -> Option<Value> {
+    value.as_str()?.rsplit(':').next().map(Value::from)
+}
+
+/// Returns whether a status says that something is on, or about to be.
+pub(super) fn is_on(status: &Value) -> Option<Value> {
+    let status = status.as_str()?;
+    Some(Value::Bool(["enabled", "enabling"].iter().any(|on| status.eq_ignore_ascii_case(on))))
+}
+
+/// Returns a text that says something by being empty.
+pub(super) fn or_empty(value: &Value) -> Option<Value> {
+    if value.is_null() { Some("".into()) } else { scalar(value).map(Value::from) }
+}
+
+/// Returns an object less what is null, unless nothing is left.
+pub(super) fn filled_object(value: &Value) -> Option<Value> {
+    let mut map = value.as_object()?.clone();
+    map.retain(|_, value| !value.is_null());
+    filled(map.into())
 }
 
 /// Returns tags as a list of `Key` and `Value`, however the service spells them. Those of AWS's own are nobody's to declare.

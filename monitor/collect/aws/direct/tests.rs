@@ -162,3 +162,114 @@ async fn a_bucket_is_told_where_it_is_and_nowhere_else() {
     assert_eq!(told, ["here", "old"].into());
     assert_eq!(seen.gaps, [(Some(BUCKET.to_owned()), GapReason::Malformed)], "the odd one may be here");
 }
+
+/// Reads a kind that a script tells all about, which must have no gap.
+async fn told(kind: &str, script: fn(&Asked) -> Value) -> Seen {
+    let server = Server::start(move |asked, _| say(200, script(asked).to_string())).await;
+    let seen = read(kind, &[], &server).await;
+    assert_eq!((&seen.gaps, seen.complete.len()), (&vec![], 1));
+    seen
+}
+
+#[tokio::test]
+async fn a_detector_has_the_features_that_somebody_chose() {
+    let script = |asked: &Asked| {
+        let logs = json!({"name": "RUNTIME_MONITORING", "status": "ENABLED", "updatedAt": 1,
+            "additionalConfiguration": [{"name": "EKS_ADDON_MANAGEMENT", "status": "DISABLED", "updatedAt": 1}]});
+        let always = json!({"name": "FLOW_LOGS", "status": "ENABLED", "updatedAt": 1});
+        match &*asked.path {
+            "/detector" => json!({"detectorIds": ["d1"]}),
+            "/detector/d1" => {
+                json!({"status": "ENABLED", "findingPublishingFrequency": "ONE_HOUR", "features": [always, logs],
+                "dataSources": {"s3Logs": {"status": "ENABLED"}, "flowLogs": {"status": "ENABLED"}},
+                "tags": {"team": "data"}})
+            }
+            _ => Value::Null,
+        }
+    };
+    let seen = told("AWS::GuardDuty::Detector", script).await;
+    let nested = json!([{"Name": "EKS_ADDON_MANAGEMENT", "Status": "DISABLED"}]);
+    let feature = json!({"Name": "RUNTIME_MONITORING", "Status": "ENABLED", "AdditionalConfiguration": nested});
+    let expected = json!({"Id": "d1", "Enable": true, "FindingPublishingFrequency": "ONE_HOUR", "Features": [feature],
+        "DataSources": {"S3Logs": {"Enable": true}}, "Tags": [{"Key": "team", "Value": "data"}]});
+    assert_eq!(attributes(&seen, "d1"), expected);
+}
+
+#[tokio::test]
+async fn a_hub_tells_of_itself() {
+    let script = |asked: &Asked| match &*asked.path {
+        "/accounts" => {
+            json!({"HubArn": "arn:hub", "AutoEnableControls": true, "ControlFindingGenerator": "SECURITY_CONTROL"})
+        }
+        _ => json!({"Tags": {"team": "data"}}),
+    };
+    let seen = told("AWS::SecurityHub::Hub", script).await;
+    let expected = json!({"ARN": "arn:hub", "AutoEnableControls": true, "ControlFindingGenerator": "SECURITY_CONTROL",
+        "Tags": {"team": "data"}});
+    assert_eq!(attributes(&seen, "arn:hub"), expected);
+}
+
+#[tokio::test]
+async fn a_function_whose_variables_cannot_be_decrypted_may_have_some() {
+    let script = |asked: &Asked| {
+        let shut = json!({"FunctionName": "f", "FunctionArn": "arn:f", "Environment": {"Error": {"ErrorCode": "KMS"}},
+            "VpcConfig": {"VpcId": "", "SubnetIds": [], "SecurityGroupIds": []}});
+        match asked.path.rsplit('/').next() {
+            Some("functions") => json!({"Functions": [shut]}),
+            Some("runtime-management-config") => json!({"UpdateRuntimeOn": "Auto", "FunctionArn": "arn:f"}),
+            _ => json!({}),
+        }
+    };
+    let seen = told("AWS::Lambda::Function", script).await;
+    let function = attributes(&seen, "f");
+    assert!(is_unread(&function["Environment"]), "{function}");
+    assert_eq!((function.get("VpcConfig"), function.get("CodeSigningConfigArn")), (None, None));
+    assert_eq!(function["RuntimeManagementConfig"], json!({"UpdateRuntimeOn": "Auto"}));
+}
+
+#[tokio::test]
+async fn log_groups_have_the_policies_of_their_own() {
+    let script = |asked: &Asked| {
+        let group = |name: &str, status: &str| {
+            json!({"logGroupName": name, "logGroupArn": format!("arn:{name}"), "arn": format!("arn:{name}:*"),
+                "dataProtectionStatus": status})
+        };
+        let index = |group: &str, source: &str| json!({"logGroupIdentifier": format!("arn:{group}"), "source": source, "policyDocument": "{\"Fields\":[\"id\"]}"});
+        match &*asked.operation {
+            "DescribeLogGroups" => {
+                json!({"logGroups": [group("a", "ACTIVATED"), group("b", "DISABLED")]})
+            }
+            "GetDataProtectionPolicy" => json!({"policyDocument": "{\"Name\":\"p\"}"}),
+            "DescribeIndexPolicies" => {
+                assert_eq!(asked.input["logGroupIdentifiers"], json!(["arn:a", "arn:b"]), "all at once");
+                json!({"indexPolicies": [index("a", "LOG_GROUP"), index("b", "ACCOUNT")]})
+            }
+            _ => json!({"tags": {}}),
+        }
+    };
+    let seen = told("AWS::Logs::LogGroup", script).await;
+    let (a, b) = (attributes(&seen, "a"), attributes(&seen, "b"));
+    assert_eq!(
+        (&a["DataProtectionPolicy"], &a["FieldIndexPolicies"]),
+        (&json!({"Name": "p"}), &json!([{"Fields": ["id"]}]))
+    );
+    assert_eq!((b.get("DataProtectionPolicy"), b.get("FieldIndexPolicies")), (None, None));
+}
+
+#[tokio::test]
+async fn what_must_be_told_of_each_and_is_not_is_unread() {
+    let script = |asked: &Asked| match &*asked.operation {
+        "DescribeParameters" => {
+            json!({"Parameters": [{"Name": "a", "Type": "String"}, {"Name": "b", "Type": "String"},
+                {"Name": "c", "Type": "SecureString"}]})
+        }
+        "GetParameters" => {
+            assert_eq!(asked.input["Names"], json!(["a", "b"]), "what is secret is not asked for");
+            json!({"Parameters": [{"Name": "a", "Value": "1"}], "InvalidParameters": ["b"]})
+        }
+        _ => json!({"TagList": []}),
+    };
+    let seen = told("AWS::SSM::Parameter", script).await;
+    assert_eq!(attributes(&seen, "a")["Value"], "1");
+    assert!(is_unread(&attributes(&seen, "b")["Value"]) && is_unread(&attributes(&seen, "c")["Value"]));
+}

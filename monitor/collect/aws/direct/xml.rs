@@ -4,9 +4,11 @@
 
 use driftwarden_core::resource::GapReason;
 use quick_xml::Reader;
+use quick_xml::escape::escape;
 use quick_xml::events::{BytesRef, Event};
 use serde_json::{Map, Value};
 
+use super::shape::scalar;
 use crate::collect::http::CallError;
 
 /// Elements inside each other; no service comes near.
@@ -86,6 +88,37 @@ fn pair(mut entry: Value) -> Option<(String, Value)> {
     Some((key, value))
 }
 
+/// Writes an object with one key as a document; `xmlns` beside it is the root's namespace.
+pub(super) fn write(document: &Map<String, Value>) -> String {
+    let namespace = document.get("xmlns").and_then(Value::as_str);
+    let namespace = namespace.map(|name| format!(" xmlns=\"{}\"", escape(name))).unwrap_or_default();
+    let mut text = String::new();
+    for (name, value) in document.iter().filter(|(name, _)| *name != "xmlns") {
+        write_element(name, &namespace, value, &mut text);
+    }
+    text
+}
+
+/// Writes an element, or one for each item of a list.
+fn write_element(name: &str, namespace: &str, value: &Value, into: &mut String) {
+    let Value::Array(items) = value else {
+        into.extend(["<", name, namespace, ">"]);
+        match value {
+            Value::Object(children) => {
+                for (name, child) in children {
+                    write_element(name, "", child, into);
+                }
+            }
+            other => into.push_str(&escape(&*scalar(other).unwrap_or_default())),
+        }
+        into.extend(["</", name, ">"]);
+        return;
+    };
+    for item in items {
+        write_element(name, namespace, item, into);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -110,6 +143,15 @@ mod tests {
             "<?xml version=\"1.0\"?>\n<n:r xmlns:n=\"u\"> a &lt;&amp;&#33; <![CDATA[<b>]]></n:r>",
             json!(" a <&! <b>"),
         );
+    }
+
+    #[test]
+    fn a_document_is_written_as_it_is_read() {
+        let inner = json!({"Type": "a<b", "Ids": {"Id": ["1", "2"]}});
+        let document = json!({"xmlns": "https://h/doc/", "Request": inner});
+        let text = write(document.as_object().unwrap());
+        assert!(text.starts_with("<Request xmlns=\"https://h/doc/\">"), "{text}");
+        check(&text, inner);
     }
 
     #[test]

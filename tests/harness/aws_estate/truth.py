@@ -244,8 +244,12 @@ def groups(place):
 def managed_policies(place):
     for policy in place.all("iam", "list_policies", "Policies", Scope="Local"):
         version = place.ask("iam", "get_policy_version", PolicyArn=policy["Arn"], VersionId=policy["DefaultVersionId"])["PolicyVersion"]
+        held_by = place.ask("iam", "list_entities_for_policy", PolicyArn=policy["Arn"])
         yield policy["Arn"], policy["PolicyName"], {
-            "ManagedPolicyName": policy["PolicyName"], "Path": policy["Path"], "PolicyDocument": document(version["Document"])}
+            "ManagedPolicyName": policy["PolicyName"], "Path": policy["Path"], "PolicyDocument": document(version["Document"]),
+            "Roles": sorted(role["RoleName"] for role in held_by["PolicyRoles"]),
+            "Users": sorted(user["UserName"] for user in held_by["PolicyUsers"]),
+            "Groups": sorted(group["GroupName"] for group in held_by["PolicyGroups"])}
 
 
 @told("AWS::IAM::InstanceProfile", worldwide=True)

@@ -4,14 +4,13 @@
 //! gives it. One constant in the file of its service and one line in [`DIRECT`] make a direct path; how calls are made,
 //! paged and given up is the same for all.
 
-#![allow(dead_code, reason = "the words of direct paths, of which some are not used yet")]
-
 use driftwarden_core::resource::Kind;
 
 use self::shape::Field;
 
 mod acm;
 mod apigateway;
+mod auto_scaling;
 mod cloudfront;
 mod cloudtrail;
 mod cloudwatch;
@@ -22,11 +21,15 @@ mod ecr;
 mod ecs;
 mod eks;
 mod elasticache;
+mod elb;
 mod guardduty;
 mod iam;
+mod kms;
 mod lambda;
 mod logs;
+mod network;
 mod opensearch;
+mod rds;
 mod read;
 mod route53;
 mod s3;
@@ -47,6 +50,8 @@ pub use self::service::{Protocol, Service};
 /// Every direct path.
 pub const DIRECT: &[&Direct] = &[
     &apigateway::REST_API,
+    &auto_scaling::GROUP,
+    &auto_scaling::LAUNCH_CONFIGURATION,
     &acm::CERTIFICATE,
     &cloudfront::DISTRIBUTION,
     &cloudtrail::TRAIL,
@@ -55,8 +60,20 @@ pub const DIRECT: &[&Direct] = &[
     &config::RECORDER_STATUS,
     &config::DELIVERY_CHANNEL,
     &dynamodb::TABLE,
-    &ec2::SECURITY_GROUP,
-    &ec2::VPC,
+    &network::EIP,
+    &network::FLOW_LOG,
+    &ec2::INSTANCE,
+    &network::INTERNET_GATEWAY,
+    &ec2::LAUNCH_TEMPLATE,
+    &network::NAT_GATEWAY,
+    &network::NETWORK_ACL,
+    &network::NETWORK_INTERFACE,
+    &network::ROUTE_TABLE,
+    &network::SECURITY_GROUP,
+    &ec2::SNAPSHOT,
+    &network::SUBNET,
+    &network::VPC,
+    &network::VPC_ENDPOINT,
     &ec2::VOLUME,
     &ecr::REPOSITORY,
     &ecs::CLUSTER,
@@ -64,13 +81,30 @@ pub const DIRECT: &[&Direct] = &[
     &eks::CLUSTER,
     &elasticache::CACHE_CLUSTER,
     &elasticache::REPLICATION_GROUP,
+    &elb::LISTENER,
+    &elb::LOAD_BALANCER,
+    &elb::TARGET_GROUP,
     &guardduty::DETECTOR,
+    &iam::ACCESS_KEY,
+    &iam::ACCOUNT_PASSWORD_POLICY,
+    &iam::ACCOUNT_SUMMARY,
+    &iam::CREDENTIAL_REPORT,
+    &iam::GROUP,
+    &iam::INSTANCE_PROFILE,
+    &iam::MANAGED_POLICY,
     &iam::ROLE,
     &iam::USER,
+    &kms::ALIAS,
+    &kms::KEY,
     &lambda::FUNCTION,
     &lambda::FUNCTION_POLICY,
     &logs::LOG_GROUP,
     &opensearch::DOMAIN,
+    &rds::DB_CLUSTER,
+    &rds::DB_CLUSTER_SNAPSHOT,
+    &rds::DB_INSTANCE,
+    &rds::DB_SNAPSHOT,
+    &rds::DB_SUBNET_GROUP,
     &route53::HOSTED_ZONE,
     &route53::RECORD_SET,
     &s3::ACCOUNT_PUBLIC_ACCESS_BLOCK,
@@ -182,8 +216,6 @@ pub enum Arg {
 /// What a list leaves out and another call shows.
 #[derive(Debug)]
 pub struct Part {
-    /// Who is asked, if it is another service than the one of the kind.
-    pub service: Option<&'static Service>,
     /// Reads it.
     pub call: Call,
     /// Which of the things it is about; all if not said.
@@ -272,7 +304,7 @@ impl Call {
 
 /// Returns a part that is read thing by thing.
 const fn part(call: Call, shape: &'static [Field]) -> Part {
-    Part { service: None, call, when: None, join: None, count: Count::Any, shape }
+    Part { call, when: None, join: None, count: Count::Any, shape }
 }
 
 impl Part {
@@ -293,12 +325,6 @@ impl Part {
         self.when = Some(is_read);
         self
     }
-
-    /// Asks another service.
-    const fn of(mut self, service: &'static Service) -> Self {
-        self.service = Some(service);
-        self
-    }
 }
 
 impl Direct {
@@ -312,7 +338,7 @@ impl Direct {
     /// Returns the actions that must be allowed to read the kind.
     pub(super) fn actions(&self) -> impl Iterator<Item = String> {
         let own = self.list.iter().chain(self.named).map(|call| (self.service, call));
-        let parts = self.parts.iter().map(|part| (part.service.unwrap_or(self.service), &part.call));
+        let parts = self.parts.iter().map(|part| (self.service, &part.call));
         let home = self.home.and_then(|home| home.asks).map(|(call, _)| (self.service, call));
         let calls = own.chain(parts).map(|(service, call)| (service, *call)).chain(home);
         calls.map(|(service, call)| match call.action {

@@ -541,8 +541,7 @@ impl Said {
     /// Returns the items of an answer that are about a thing.
     fn about(&self, theirs: &str, ours: Option<&Value>) -> Self {
         let (Self::Answer(answer), Some(ours)) = (self, ours) else { return Self::Nothing };
-        let is_about = |item: &&Value| at(item, theirs).is_some_and(|said| scalar(said) == scalar(ours));
-        Self::Answer(answer.as_array().into_iter().flatten().filter(is_about).cloned().collect())
+        Self::Answer(matching(answer, theirs, ours))
     }
 
     /// Returns what attributes are made of, if there are as many items as there must be.
@@ -554,5 +553,46 @@ impl Said {
             },
             said => said,
         }
+    }
+}
+
+/// Returns the items of an answer that are about a thing.
+fn matching(answer: &Value, theirs: &str, ours: &Value) -> Value {
+    answer.as_array().into_iter().flatten().filter_map(|item| about(item, theirs, ours)).collect()
+}
+
+/// Returns what is said of a thing: of lists on the way, only the items that are about it.
+fn about(said: &Value, theirs: &str, ours: &Value) -> Option<Value> {
+    if let Value::Array(items) = said {
+        let about: Vec<_> = items.iter().filter_map(|item| about(item, theirs, ours)).collect();
+        return (!about.is_empty()).then(|| about.into());
+    }
+    if theirs.is_empty() {
+        return (scalar(said)? == scalar(ours)?).then(|| said.clone());
+    }
+    let (key, rest) = theirs.split_once('.').unwrap_or((theirs, ""));
+    let inner = about(said.get(key)?, rest, ours)?;
+    let mut said = said.clone();
+    said.as_object_mut()?.insert(key.to_owned(), inner);
+    Some(said)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_matched_is_less_what_is_about_others() {
+        let volumes = json!([
+            {"id": "shared", "uses": [{"by": "a", "as": "sdf"}, {"by": "b", "as": "sdg"}]},
+            {"id": "other", "uses": [{"by": "b"}]},
+            {"id": "free", "uses": null},
+        ]);
+        let expected = json!([{"id": "shared", "uses": [{"by": "a", "as": "sdf"}]}]);
+        assert_eq!(matching(&volumes, "uses.by", &json!("a")), expected);
+        assert_eq!(matching(&volumes, "id", &json!("free")), json!([{"id": "free", "uses": null}]));
+        assert_eq!(matching(&volumes, "uses", &json!({})), json!([]));
     }
 }

@@ -141,7 +141,7 @@ pub(super) fn shape(fields: &[Field], answer: &Value, into: &mut Map<String, Val
 impl Field {
     fn read(&self, answer: &Value) -> Result<Option<Value>, Unfit> {
         let unfit = Unfit { attribute: self.to };
-        let one = || at(answer, self.from).filter(|value| !value.is_null());
+        let one = || sole(answer, self.from).filter(|value| !value.is_null());
         Ok(match self.form {
             Form::Text => one().map(|value| scalar(value).ok_or(unfit)).transpose()?.map(|text| text.as_ref().into()),
             Form::Int => one().map(|value| number_of::<i64>(value).ok_or(unfit)).transpose()?.map(Value::from),
@@ -168,7 +168,7 @@ impl Field {
                 filled(items.collect::<Result<Vec<_>, _>>()?.into())
             }
             Form::Made(make) => {
-                at(answer, self.from).and_then(make).map(|value| genuine(value).ok_or(unfit)).transpose()?
+                sole(answer, self.from).and_then(make).map(|value| genuine(value).ok_or(unfit)).transpose()?
             }
             Form::Untold => Some(unread()),
         })
@@ -213,6 +213,14 @@ pub(super) fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
         return Some(value);
     }
     path.split('.').try_fold(value, |value, key| value.get(key))
+}
+
+/// Returns the value at a path, also in lists on the way that hold one item.
+fn sole<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+    path.split('.').filter(|key| !key.is_empty()).try_fold(value, |value, key| match value {
+        Value::Array(items) => items.first().filter(|_| items.len() == 1)?.get(key),
+        value => value.get(key),
+    })
 }
 
 /// Returns every value at a path, of every item of the lists on the way and at its end. One that is no list is alone.
@@ -260,7 +268,8 @@ fn switch(value: &Value) -> Option<bool> {
     }
 }
 
-fn document(value: &Value) -> Option<Value> {
+/// Returns a document that is written as a text.
+pub(super) fn document(value: &Value) -> Option<Value> {
     let Value::String(text) = value else { return Some(value.clone()) };
     if text.trim().is_empty() {
         return Some(Value::Null);
@@ -365,6 +374,8 @@ mod tests {
         check(each("A", "set", ID), &one, Some(json!([{"Id": "a"}])));
         check(each("A", "set", ID), &json!({"set": null}), None);
         check(texts("A", "sets.set"), &json!({"sets": [{"set": ["a"]}, {"set": "b"}]}), Some(json!(["a", "b"])));
+        check(text("A", "set.id"), &json!({"set": [{"id": "a"}]}), Some(json!("a")));
+        check(text("A", "set.id"), &two, None);
     }
 
     #[test]

@@ -27,7 +27,7 @@ fn world(url: &str, key: &Key, (names, versioning): (&[&str], &str)) -> Option<(
     });
     git.commit("ann", "declare the buckets", &[("buckets.yaml", &estate::documents(declared))]);
     let config = format!(
-        "clouds:\n  - {{name: c, type: aws, regions: [{REGION}], endpoint: \"{url}\", requests_per_second: 1000, every: 1s, \
+        "clouds:\n  - {{name: c, type: aws, direct: {{exclude: [\"*\"]}}, regions: [{REGION}], endpoint: \"{url}\", requests_per_second: 1000, every: 1s, \
          kinds: {{include: [\"{KIND}\"]}}}}\ndesired:\n  - name: infra\n    git: {{url: \"{}\", ref: main, \
          username: ci, password: \"${{env:GIT_PASSWORD}}\"}}\n    clouds: [c]\n    unmanaged: ignore\n\
          hold: {{scans: 1, for: 0s, rollout: 0s}}\n",

@@ -18,7 +18,7 @@ use driftwarden_core::resource::is_unread;
 use serde_json::Value;
 
 use self::inventory::{Inventory, Place, place, read, says, settings};
-use self::known::{HELD_OTHERWISE, MISTOLD, READ_OTHERWISE, Uses, is_read_yet, is_unserved};
+use self::known::{HELD_OTHERWISE, MISTOLD, NOT_HELD, READ_OTHERWISE, Uses, is_read_yet, is_unserved};
 use crate::conformance::json_of;
 use crate::harness::aws::{Checks, Key, Ministack};
 use crate::harness::aws_estate::{ACCOUNTS, AwsEstate, SMALL, Told, Writers};
@@ -73,7 +73,8 @@ fn owner() -> Key {
 fn kinds(emulator: Emulator) -> Vec<&'static str> {
     let chosen = std::env::var_os("DRIFTWARDEN_KINDS").unwrap_or_default().to_string_lossy().into_owned();
     let chosen: Vec<&str> = chosen.split(',').filter(|kind| !kind.is_empty()).collect();
-    let all = DIRECT.iter().map(|direct| direct.kind);
+    let is_held = |kind: &&str| !NOT_HELD.iter().any(|service| kind.starts_with(service));
+    let all = DIRECT.iter().map(|direct| direct.kind).filter(is_held);
     let all = all.filter(|kind| !MISTOLD.iter().any(|(at, mistold, _)| *at == emulator && mistold == kind));
     all.filter(|kind| chosen.is_empty() || chosen.contains(kind)).collect()
 }

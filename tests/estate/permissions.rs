@@ -17,7 +17,7 @@ fn actions(direct: &'static Direct) -> BTreeSet<String> {
         call.action.map_or_else(|| format!("{}:{}", service.prefix, call.operation), str::to_owned)
     };
     let lists = direct.list.iter().map(|call| action(direct.service, call));
-    let parts = direct.parts.iter().map(|part| action(part.service.unwrap_or(direct.service), &part.call));
+    let parts = direct.parts.iter().map(|part| action(direct.service, &part.call));
     lists.chain(parts).collect()
 }
 

@@ -193,7 +193,8 @@ pub(super) const CREDENTIAL_REPORT: Direct = Direct {
     ..Direct::new("AWS::IAM::CredentialReport", &IAM, &[])
 };
 
-/// Returns an object for each line of a report, with names like those of all other attributes.
+/// Returns an object for each line of a report, with names like those of all other attributes. What is no report is marked
+/// as such, which no service may say, so that it is a malformed answer.
 fn users(content: &Value) -> Value {
     let decoded = content.as_str().and_then(|text| STANDARD.decode(text).ok());
     let Some(report) = decoded.and_then(|bytes| String::from_utf8(bytes).ok()) else { return unread() };

@@ -213,10 +213,6 @@ impl Listing<'_> {
 
     /// Reads the next page of a list; nothing after the last one.
     async fn page(&self, pages: &mut Pages) -> Result<Option<Vec<Value>>, CallError> {
-        self.page_of(self.direct.service, pages).await
-    }
-
-    async fn page_of(&self, service: &super::Service, pages: &mut Pages) -> Result<Option<Vec<Value>>, CallError> {
         if pages.is_over {
             return Ok(None);
         }
@@ -224,7 +220,7 @@ impl Listing<'_> {
             return Err(CallError::new(GapReason::Partial, "the list has more pages than are read"));
         }
         let call = pages.call;
-        let answer = match service.call(self.reader.caller, call, &pages.with).await {
+        let answer = match self.direct.service.call(self.reader.caller, call, &pages.with).await {
             Err(error) if error.is(call.none) => {
                 pages.is_over = true;
                 return Ok(Some(Vec::new()));
@@ -397,11 +393,10 @@ impl Listing<'_> {
         if self.failures.are_too_many(operation) {
             return Said::Nothing;
         }
-        let service = part.service.unwrap_or(self.direct.service);
         let mut pages = Pages::new(&part.call, self.arguments(&part.call, things, sought));
         let mut read = Vec::new();
         loop {
-            match self.page_of(service, &mut pages).await {
+            match self.page(&mut pages).await {
                 Ok(Some(page)) => read.extend(page),
                 Ok(None) => break,
                 // It went between the list and now.

@@ -168,7 +168,9 @@ impl Field {
                 filled(items.collect::<Result<Vec<_>, _>>()?.into())
             }
             Form::Made(make) => {
-                sole(answer, self.from).and_then(make).map(|value| genuine(value).ok_or(unfit)).transpose()?
+                // Only a function may say by itself that a value could not be read.
+                let whole = |value| if is_unread(&value) { Some(value) } else { genuine(value) };
+                sole(answer, self.from).and_then(make).map(|value| whole(value).ok_or(unfit)).transpose()?
             }
             Form::Untold => Some(unread()),
         })

@@ -269,7 +269,9 @@ async fn what_must_be_told_of_each_and_is_not_is_unread() {
         }
         _ => json!({"TagList": []}),
     };
-    let seen = told("AWS::SSM::Parameter", script).await;
+    let server = Server::start(move |asked, _| say(200, script(asked).to_string())).await;
+    let seen = read("AWS::SSM::Parameter", &[], &server).await;
+    assert_eq!(seen.gaps, [(Some("AWS::SSM::Parameter".to_owned()), GapReason::Malformed)]);
     assert_eq!(attributes(&seen, "a")["Value"], "1");
     assert!(is_unread(&attributes(&seen, "b")["Value"]) && is_unread(&attributes(&seen, "c")["Value"]));
 }

@@ -8,11 +8,13 @@ use super::{Arg, Direct, call, part};
 
 pub(super) const DISTRIBUTION: Direct = Direct {
     list: &[call("GET /2020-05-31/distribution", "Items.DistributionSummary")
+        .root("DistributionList")
         .with(&[("MaxItems", Arg::Int(100))])
         .pages("Marker", "NextMarker")
         .may_be_silent()
         .action("cloudfront:ListDistributions")],
     named: &[call("GET /2020-05-31/distribution/{Id}", "")
+        .root("Distribution")
         .with(&[("Id", Arg::Name(0))])
         .action("cloudfront:GetDistribution")],
     gone: &["NoSuchDistribution"],
@@ -20,12 +22,14 @@ pub(super) const DISTRIBUTION: Direct = Direct {
     parts: &[
         part(
             call("GET /2020-05-31/distribution/{Id}/config", "")
+                .root("DistributionConfig")
                 .with(&[("Id", Arg::Of("Id"))])
                 .action("cloudfront:GetDistributionConfig"),
             &[object("DistributionConfig", "", DISTRIBUTION_CONFIG)],
         ),
         part(
             call("GET /2020-05-31/tagging", "")
+                .root("Tags")
                 .with(&[("Resource", Arg::Of("ARN"))])
                 .action("cloudfront:ListTagsForResource"),
             &[tags("Items.Tag")],

@@ -7,6 +7,7 @@ use super::shape::{each, flag, int, is_on, last, made, object, scalar, tags_as, 
 use super::{Arg, Call, Count, Direct, call, part};
 
 const ZONES: Call = call("GET /2013-04-01/hostedzone", "HostedZones.HostedZone")
+    .root("ListHostedZonesResponse")
     .with(&[("maxitems", Arg::Int(100))])
     .pages("marker", "NextMarker")
     .mend(name_zone)
@@ -14,12 +15,15 @@ const ZONES: Call = call("GET /2013-04-01/hostedzone", "HostedZones.HostedZone")
 
 /// Reads one zone whose id is the sought name.
 const ZONE: Call = call("GET /2013-04-01/hostedzone/{Id}", "HostedZone")
+    .root("GetHostedZoneResponse")
     .with(&[("Id", Arg::Name(0))])
     .mend(name_zone)
     .action("route53:GetHostedZone");
 
-const ZONE_IN_FULL: Call =
-    call("GET /2013-04-01/hostedzone/{Id}", "").with(&[("Id", Arg::Of("Id"))]).action("route53:GetHostedZone");
+const ZONE_IN_FULL: Call = call("GET /2013-04-01/hostedzone/{Id}", "")
+    .root("GetHostedZoneResponse")
+    .with(&[("Id", Arg::Of("Id"))])
+    .action("route53:GetHostedZone");
 
 const GONE: &[&str] = &["NoSuchHostedZone"];
 
@@ -46,6 +50,7 @@ pub(super) const HOSTED_ZONE: Direct = Direct {
             .when(|zone| !is_public(zone)),
         part(
             call("GET /2013-04-01/queryloggingconfig", "QueryLoggingConfigs.QueryLoggingConfig")
+                .root("ListQueryLoggingConfigsResponse")
                 .with(&[("maxresults", Arg::Int(100))])
                 .pages("nexttoken", "NextToken")
                 .action("route53:ListQueryLoggingConfigs"),
@@ -55,6 +60,7 @@ pub(super) const HOSTED_ZONE: Direct = Direct {
         .count(Count::AtMostOne),
         part(
             call("POST /2013-04-01/tags/hostedzone", "ResourceTagSets.ResourceTagSet")
+                .root("ListTagsForResourcesResponse")
                 .with(&[
                     ("xmlns", Arg::Text("https://route53.amazonaws.com/doc/2013-04-01/")),
                     ("ListTagsForResourcesRequest.ResourceIds.ResourceId", Arg::Each("Id")),
@@ -72,6 +78,7 @@ pub(super) const RECORD_SET: Direct = Direct {
     list: &[ZONES, RECORDS.with(&[("Id", Arg::Of("Id")), ("maxitems", Arg::Int(300))])],
     named: &[
         call("GET /2013-04-01/hostedzone/{Id}", "HostedZone")
+            .root("GetHostedZoneResponse")
             .with(&[("Id", Arg::Name(1))])
             .mend(name_zone)
             .action("route53:GetHostedZone"),
@@ -128,6 +135,7 @@ pub(super) const RECORD_SET: Direct = Direct {
 };
 
 const RECORDS: Call = call("GET /2013-04-01/hostedzone/{Id}/rrset", "ResourceRecordSets.ResourceRecordSet")
+    .root("ListResourceRecordSetsResponse")
     .pages("name", "NextRecordName")
     .along(&[("type", "NextRecordType"), ("identifier", "NextRecordIdentifier")])
     .mend(unescape)

@@ -24,6 +24,7 @@ use driftwarden::collect::aws::Config;
 use driftwarden::collect::aws::direct::DIRECT;
 use driftwarden::collect::aws::direct::shape::{Field, Form};
 use driftwarden::collect::{CloudConfig, Read, Reading, Wanted};
+use driftwarden_core::compare::Strict;
 use driftwarden_core::resource::{Depth, Kind, NOT_APPLICABLE, Provider, ResourceId, Scope, is_unread};
 use serde_json::{Value, json};
 
@@ -165,6 +166,16 @@ fn shapes_are_those_of_awss_own_schemas() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn what_counts_undeclared_is_read() {
+    for direct in DIRECT {
+        let strict = Strict::usual(&direct.kind.into());
+        let untold = direct.shape.iter().filter(|field| matches!(field.form, Form::Untold)).map(|field| field.to);
+        let untold: Vec<_> = untold.filter(|name| strict.attributes().is_none_or(|all| all.contains(name))).collect();
+        assert!(untold.is_empty(), "{} watches {untold:?} strictly and does not read it", direct.kind);
+    }
 }
 
 #[test]

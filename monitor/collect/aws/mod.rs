@@ -410,7 +410,7 @@ impl Aws {
         Ok(regions)
     }
 
-    /// Returns the kinds to be read in a scope.
+    /// Returns the kinds to be read in a scope: of those that AWS itself does not have, only what somebody looks at.
     async fn kinds_in(&self, scope: &Scope, caller: &Caller, wanted: &Wanted) -> BTreeSet<Kind> {
         let all = match self.config.kinds.literal() {
             Some(named) => named.into(),
@@ -418,9 +418,7 @@ impl Aws {
         };
         let is_global = *scope.region == *NOT_APPLICABLE;
         let wanted = wanted.full.iter().filter(|kind| kinds::is_aws(kind)).cloned();
-        let own = self.config.kinds.literal().map_or(direct::DIRECT, |_| &[]);
-        let own = own.iter().map(|direct| direct.kind).filter(|kind| self.direct.takes(kind)).map(Kind::from);
-        let all = all.iter().map(|name| Kind::from(name.as_str())).chain(own);
+        let all = all.iter().map(|name| Kind::from(name.as_str()));
         let is_here = |kind: &Kind| region::is_global(kind) == is_global && self.kinds.takes(kind.as_str());
         all.chain(wanted).filter(is_here).collect()
     }

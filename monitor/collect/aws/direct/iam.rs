@@ -193,11 +193,11 @@ pub(super) const CREDENTIAL_REPORT: Direct = Direct {
     ..Direct::new("AWS::IAM::CredentialReport", &IAM, &[])
 };
 
-/// Returns an object for each line of a report, with names like those of all other attributes. What is no report is marked
-/// as such, which no service may say, so that it is a malformed answer.
+/// Returns an object for each line of a report, with names like those of all other attributes. What is no report holds a
+/// mark, which no service may say, so that it is a malformed answer.
 fn users(content: &Value) -> Value {
     let decoded = content.as_str().and_then(|text| STANDARD.decode(text).ok());
-    let Some(report) = decoded.and_then(|bytes| String::from_utf8(bytes).ok()) else { return unread() };
+    let Some(report) = decoded.and_then(|bytes| String::from_utf8(bytes).ok()) else { return vec![unread()].into() };
     let mut lines = report.lines().filter(|line| !line.trim().is_empty()).map(cells);
     let names: Vec<String> = lines.next().unwrap_or_default().iter().map(|name| pascal_case(name)).collect();
     lines
@@ -252,6 +252,6 @@ mod tests {
                 "AccessKey1LastUsedDate": "2026-01-02T03:04:05+00:00"},
         ]);
         assert_eq!(users(&json!(STANDARD.encode(report))), expected);
-        assert_eq!(users(&json!("no base64!")), unread());
+        assert_eq!(users(&json!("no base64!")), json!([unread()]));
     }
 }

@@ -162,7 +162,7 @@ pub struct Call {
     pub operation: &'static str,
     /// What it is given.
     pub with: &'static [(&'static str, Arg)],
-    /// What the answer is called, in XML that is asked for by paths; whatever it is called if not said.
+    /// What the answer is called, in XML that is asked for by paths; without it, the answer is JSON.
     pub root: Option<&'static str>,
     /// Where in the answer the things are; the answer itself if empty.
     pub items: &'static str,

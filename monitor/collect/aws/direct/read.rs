@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use driftwarden_core::resource::{Depth, GapReason, Kind, unread};
@@ -84,7 +85,8 @@ impl Reader<'_> {
         wanted: &Wanted,
         sink: &Sink,
     ) -> Result<(), Stop> {
-        let listing = Listing { reader: self, direct, kind, wanted, failures: Failures::default() };
+        let listing =
+            Listing { reader: self, direct, kind, wanted, failures: Failures::default(), bulk: Mutex::default() };
         let said = match listing.run(sink).await {
             Ok(()) => listing.outcome(),
             Err(Stop::Failed(error)) => gap(Some(kind), error.reason, error.detail),
@@ -100,7 +102,8 @@ impl Reader<'_> {
         kind: &Kind,
         (name, wanted): (&str, &Wanted),
     ) -> Result<Reading, CallError> {
-        let listing = Listing { reader: self, direct, kind, wanted, failures: Failures::default() };
+        let listing =
+            Listing { reader: self, direct, kind, wanted, failures: Failures::default(), bulk: Mutex::default() };
         listing.one(name).await
     }
 }
@@ -112,6 +115,8 @@ struct Listing<'a> {
     kind: &'a Kind,
     wanted: &'a Wanted,
     failures: Failures,
+    /// What was said of all things at once, by the parts that ask so.
+    bulk: Mutex<Vec<(&'static Part, Arc<Said>)>>,
 }
 
 /// A thing that was found, and what it is called.
@@ -150,8 +155,10 @@ impl Listing<'_> {
         let Some(found) = found else { return Ok(Reading::Absent) };
         let mut found = vec![found];
         self.complete(&mut found, Sought::Named(name)).await;
-        let item = found.into_iter().next().map(Found::into_item);
-        Ok(item.map_or(Reading::Absent, |item| Reading::Found(item.text, Depth::Partial)))
+        // What was there a moment ago, and is not for one of its parts, is not proven to be gone.
+        let went = || CallError::new(GapReason::Partial, "the resource is listed and yet not found");
+        let item = found.into_iter().next().map(Found::into_item).ok_or_else(went)?;
+        Ok(Reading::Found(item.text, Depth::Partial))
     }
 
     /// Makes all calls of a chain to their ends.
@@ -191,9 +198,12 @@ impl Listing<'_> {
         }
         let things: Vec<&Value> = batch.iter().collect();
         match self.read_all(call, self.arguments(call, &things, Sought::All)).await {
-            Ok(things) => things,
-            // It went between the list and now.
-            Err(error) if error.is(self.direct.gone) => Vec::new(),
+            Ok(things) => {
+                self.failures.end_row(call.operation);
+                things
+            }
+            // It went between the list and now. Of several, that one went says nothing of the others.
+            Err(error) if batch.len() == 1 && error.is(self.direct.gone) => Vec::new(),
             Err(error) => {
                 self.failures.add(call.operation, error);
                 Vec::new()
@@ -282,10 +292,14 @@ impl Listing<'_> {
         }
         let with = self.arguments(&call, &[thing], Sought::All);
         match self.direct.service.call(self.reader.caller, &call, &with).await {
-            Ok(answer) => understand(&answer).or_else(|| {
-                self.failures.add(call.operation, malformed("region"));
-                None
-            }),
+            Ok(answer) => {
+                let region = understand(&answer);
+                match region {
+                    Some(_) => self.failures.end_row(call.operation),
+                    None => self.failures.add(call.operation, malformed("region")),
+                }
+                region
+            }
             Err(error) if error.is(self.direct.gone) => None,
             Err(error) => {
                 self.failures.add(call.operation, error);
@@ -366,15 +380,16 @@ impl Listing<'_> {
         };
         let is_about = |found: &&Found| part.when.is_none_or(|when| when(&found.thing));
         let things: Vec<&Value> = found.iter().filter(is_about).map(|found| &found.thing).collect();
-        let is_by_thing = part.call.with.iter().any(|(_, arg)| matches!(arg, Arg::Each(_)));
-        let batch = if is_by_thing { part.call.batch.max(1) } else { things.len().max(1) };
+        let is_bulk = !part.call.with.iter().any(|(_, arg)| matches!(arg, Arg::Each(_)));
+        let batch = if is_bulk { things.len().max(1) } else { part.call.batch.max(1) };
         let asked: Vec<_> = things
             .chunks(batch)
             .map(|batch| async move {
-                let answer = self.ask(part, batch, sought).await;
+                let answer =
+                    if is_bulk { self.bulk(part, batch).await } else { self.ask(part, batch, sought).await.into() };
                 let said = |thing: &&Value| {
                     let said = answer.about(theirs, at(thing, ours)).counted(part.count);
-                    if matches!((&answer, &said), (Said::Answer(_), Said::Nothing)) {
+                    if matches!((&*answer, &said), (Said::Answer(_), Said::Nothing)) {
                         self.failures.add(part.call.operation, malformed("item about one that is there"));
                     }
                     said
@@ -386,6 +401,17 @@ impl Listing<'_> {
         let mut answers = answers.into_iter().flatten();
         let mut next = || answers.next().unwrap_or(Said::Nothing);
         found.iter().map(|found| if is_about(&found) { next() } else { Said::Answer(Value::Null) }).collect()
+    }
+
+    /// Returns what a part says of all things there are. It is asked once, however many pages the list has.
+    async fn bulk(&self, part: &'static Part, things: &[&Value]) -> Arc<Said> {
+        let known = self.bulk.lock().iter().find(|(of, _)| std::ptr::eq(*of, part)).map(|(_, said)| Arc::clone(said));
+        if let Some(known) = known {
+            return known;
+        }
+        let said = Arc::new(self.ask(part, things, Sought::All).await);
+        self.bulk.lock().push((part, Arc::clone(&said)));
+        said
     }
 
     async fn ask(&self, part: &'static Part, things: &[&Value], sought: Sought<'_>) -> Said {

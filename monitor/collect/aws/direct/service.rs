@@ -125,13 +125,13 @@ impl Service {
     fn understand(&self, call: &Call, answer: &Answer) -> Result<Value, CallError> {
         match self.protocol {
             Protocol::Json(..) | Protocol::RestJson => answer.json(),
-            // The policy of a bucket is told in its own language.
-            Protocol::RestXml if answer.body.starts_with(b"{") => answer.json(),
             Protocol::RestXml => {
+                // The policy of a bucket is told in its own language.
+                let Some(expected) = call.root else { return answer.json() };
                 let (root, value) = xml::read(&answer.body)?;
                 // What only behaves like S3 calls an answer as the operation.
-                let is_other = |expected| root != expected && !root.starts_with("GetBucket");
-                if call.root.is_some_and(is_other) { Err(about_else()) } else { Ok(value) }
+                let is_other = root != expected && !root.starts_with("GetBucket");
+                if is_other { Err(about_else()) } else { Ok(value) }
             }
             Protocol::Query(_) | Protocol::Ec2(_) => {
                 let operation = call.operation;

@@ -275,3 +275,54 @@ async fn what_must_be_told_of_each_and_is_not_is_unread() {
     assert_eq!(attributes(&seen, "a")["Value"], "1");
     assert!(is_unread(&attributes(&seen, "b")["Value"]) && is_unread(&attributes(&seen, "c")["Value"]));
 }
+
+#[test]
+fn each_call_names_an_action_that_a_policy_can_allow() {
+    for direct in super::DIRECT {
+        for action in direct.actions() {
+            let (service, name) = action.split_once(':').unwrap();
+            let is_word = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+            assert!(is_word(service) && is_word(name), "{}: {action}", direct.kind);
+        }
+    }
+}
+
+#[tokio::test]
+async fn one_that_went_hides_none_of_those_it_was_asked_for_with() {
+    let script = |asked: &Asked| match asked.path.rsplit('/').next() {
+        Some("domain") => say(200, json!({"DomainNames": [{"DomainName": "a"}, {"DomainName": "b"}]}).to_string()),
+        _ => refuse(409, "ResourceNotFoundException"),
+    };
+    let server = Server::start(move |asked, _| script(asked)).await;
+    let seen = read("AWS::OpenSearchService::Domain", &[], &server).await;
+    assert_eq!((seen.partial.len(), seen.complete.len(), seen.gaps.len()), (0, 0, 1), "{:?}", seen.gaps);
+}
+
+#[tokio::test]
+async fn what_is_told_of_all_things_is_asked_for_once() {
+    let of = |operation: &str, inner: &str| xml(&format!("<{operation}Response>{inner}</{operation}Response>"));
+    let script = move |asked: &Asked, before: usize| match &*asked.operation {
+        "DescribeVpcs" => {
+            let token = if before == 0 { "<nextToken>2</nextToken>" } else { "" };
+            let vpc = format!("<item><vpcId>vpc-{}</vpcId></item>", usize::from(before > 0));
+            of("DescribeVpcs", &format!("<vpcSet>{vpc}</vpcSet>{token}"))
+        }
+        "DescribeNetworkAcls" => of("DescribeNetworkAcls", "<networkAclSet/>"),
+        _ => refuse(400, "InvalidParameterValue"),
+    };
+    let server = Server::start(move |asked, before| script(asked, before.len())).await;
+    let seen = read("AWS::EC2::VPC", &["DefaultNetworkAcl"], &server).await;
+    assert_eq!(seen.partial.len(), 2);
+    let asked = server.asked.lock();
+    let times = |operation: &str| asked.iter().filter(|asked| asked.operation == operation).count();
+    assert_eq!((times("DescribeVpcs"), times("DescribeNetworkAcls")), (2, 1));
+}
+
+#[tokio::test]
+async fn a_json_in_place_of_the_xml_of_a_bucket_says_nothing() {
+    let script = |asked: &Asked| if asked.path == "/" { buckets(asked) } else { say(200, "{}") };
+    let server = Server::start(move |asked, _| script(asked)).await;
+    let seen = read(BUCKET, &["BucketEncryption"], &server).await;
+    assert!(is_unread(&attributes(&seen, "a")["BucketEncryption"]));
+    assert_eq!(seen.gaps, [(Some(BUCKET.to_owned()), GapReason::Malformed)]);
+}

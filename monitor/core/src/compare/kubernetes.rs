@@ -445,8 +445,8 @@ fn keyed<'a>(key: &str, items: &'a [Value]) -> Option<(usize, &'a Value)> {
 mod tests {
     use serde_json::json;
 
-    use crate::compare::{Context, Facts, MaskKey, Strictly, compare};
-    use crate::resource::{Depth, Kind};
+    use crate::compare::{Context, Facts, MaskKey, compare};
+    use crate::resource::Kind;
     use crate::schema::Schema;
 
     use super::*;
@@ -470,14 +470,7 @@ mod tests {
     fn check(desired: &Value, observed: &Value, said: &[&str]) {
         let (kind, schema, context, mask) =
             (Kind::from("shop/Thing"), schema(), Context::default(), MaskKey::new([1; 32]));
-        let facts = Facts {
-            kind: &kind,
-            schema: &schema,
-            context: &context,
-            depth: Depth::Full,
-            mask: &mask,
-            strictly: Strictly::default(),
-        };
+        let facts = Facts::of(&kind, &schema, &context, &mask);
         let spec = |spec: &Value| json!({"spec": spec});
         let found = compare(&spec(desired), &spec(observed), facts);
         let changes = found.changes.iter().map(|change| format!("{} {}", change.op.as_str(), change.path));

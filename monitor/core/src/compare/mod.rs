@@ -72,6 +72,14 @@ pub struct Facts<'a> {
     pub strictly: Strictly<'a>,
 }
 
+#[cfg(test)]
+impl<'a> Facts<'a> {
+    /// Returns the facts of a resource that was read whole, watched no more strictly than declared.
+    fn of(kind: &'a Kind, schema: &'a Schema, context: &'a Context, mask: &'a MaskKey) -> Self {
+        Self { kind, schema, context, depth: Depth::Full, mask, strictly: Strictly::default() }
+    }
+}
+
 /// Key under which sensitive values are digested: the same secret looks the same, different ones look different, and
 /// neither can be guessed from the digest without the key.
 #[derive(Clone)]

@@ -153,7 +153,7 @@ mod tests {
 
     use super::*;
     use crate::compare::{Context, Facts, MaskKey, compare};
-    use crate::resource::{Depth, Kind};
+    use crate::resource::Kind;
     use crate::schema::Schema;
 
     /// Compares a Deployment of two replicas with one of `live`, whose replicas these managers own (`name`,
@@ -184,14 +184,7 @@ mod tests {
     fn compared(kind: &str, desired: &Value, observed: &Value) -> String {
         let (kind, schema, context, mask) =
             (Kind::from(kind), Schema::default(), Context::default(), MaskKey::new([1; 32]));
-        let facts = Facts {
-            kind: &kind,
-            schema: &schema,
-            context: &context,
-            depth: Depth::Full,
-            mask: &mask,
-            strictly: crate::compare::Strictly::default(),
-        };
+        let facts = Facts::of(&kind, &schema, &context, &mask);
         let changes = compare(desired, observed, facts).changes;
         let line = |change: &Change| format!("{} {}", change.op.as_str(), change.owner.as_deref().unwrap_or("-"));
         changes.iter().map(line).collect::<Vec<_>>().join("; ")

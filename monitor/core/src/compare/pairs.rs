@@ -225,23 +225,16 @@ mod tests {
 
     use serde_json::json;
 
-    use super::super::{Context, Facts, Knowledge, MaskKey, Strictly, walk::PROBED};
+    use super::super::{Context, Facts, Knowledge, MaskKey, walk::PROBED};
     use super::*;
-    use crate::resource::{Depth, Kind};
+    use crate::resource::Kind;
     use crate::schema::Schema;
 
     /// Compares after `spent` probes and returns what changed, with the number of values that were looked at in probes.
     fn probed(kind: &str, (desired, observed): (&Value, &Value), spent: usize) -> (Vec<String>, usize) {
         let (kind, schema, context, mask) =
             (Kind::from(kind), Schema::default(), Context::default(), MaskKey::new([1; 32]));
-        let facts = Facts {
-            kind: &kind,
-            schema: &schema,
-            context: &context,
-            depth: Depth::Full,
-            mask: &mask,
-            strictly: Strictly::default(),
-        };
+        let facts = Facts::of(&kind, &schema, &context, &mask);
         let walk = Walk::of(facts, &Knowledge::WHOLE);
         let probes = Rc::clone(&walk.probed);
         probes.set(spent);

@@ -195,14 +195,7 @@ fn compared(kind: &str, desired: &Value, observed: &Value) -> Comparison {
 fn with_facts<T>(kind: &str, then: impl FnOnce(Facts<'_>) -> T) -> T {
     let (kind, context, mask) = (Kind::from(kind), Context::default(), MaskKey::new([1; 32]));
     let schema = Schema { unordered: vec!["/Set".to_owned()], ..Schema::default() };
-    let facts = Facts {
-        kind: &kind,
-        schema: &schema,
-        context: &context,
-        depth: Depth::Full,
-        mask: &mask,
-        strictly: Strictly::default(),
-    };
+    let facts = Facts::of(&kind, &schema, &context, &mask);
     then(facts)
 }
 

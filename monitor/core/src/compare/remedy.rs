@@ -309,21 +309,14 @@ fn tests_of(path: &str, item: &Value, keys: &[&str]) -> Vec<Value> {
 mod tests {
     use super::*;
     use crate::compare::{Context, MaskKey, compare};
-    use crate::resource::{Depth, Kind};
+    use crate::resource::Kind;
     use crate::schema::Schema;
 
     /// Compares two objects of a kind and returns the patch, one operation a line, then what is withheld.
     fn check(kind: &str, (desired, observed): (&Value, &Value), ignored: &[&str], said: &[&str]) {
         let (kind, schema, context, mask) =
             (Kind::from(kind), Schema::default(), Context::default(), MaskKey::new([1; 32]));
-        let facts = Facts {
-            kind: &kind,
-            schema: &schema,
-            context: &context,
-            depth: Depth::Full,
-            mask: &mask,
-            strictly: crate::compare::Strictly::default(),
-        };
+        let facts = Facts::of(&kind, &schema, &context, &mask);
         let ignore =
             Ignore { pointers: ignored.iter().map(|pointer| (*pointer).to_owned()).collect(), ..Ignore::default() };
         let mut found = compare(desired, observed, facts);
@@ -447,14 +440,7 @@ mod tests {
     fn what_is_ignored_is_not_taken_from_another_item() {
         let (kind, schema, context, mask) =
             (Kind::from("AWS::Some::Thing"), Schema::default(), Context::default(), MaskKey::new([1; 32]));
-        let facts = Facts {
-            kind: &kind,
-            schema: &schema,
-            context: &context,
-            depth: Depth::Full,
-            mask: &mask,
-            strictly: crate::compare::Strictly::default(),
-        };
+        let facts = Facts::of(&kind, &schema, &context, &mask);
         let ignore = Ignore { pointers: vec!["/Rules/*/Weight".to_owned()], ..Ignore::default() };
         let rule = |to: &str, weight: i32| json!({"To": to, "Weight": weight});
         let desired = json!({"Rules": [{"To": "a"}, rule("b", 2)]});

@@ -10,14 +10,7 @@ use crate::resource::unread;
 fn compared(kind: &str, desired: &Value, observed: &Value) -> Comparison {
     let (kind, schema, context, mask) =
         (Kind::from(kind), Schema::default(), Context::default(), MaskKey::new([1; 32]));
-    let facts = Facts {
-        kind: &kind,
-        schema: &schema,
-        context: &context,
-        depth: Depth::Full,
-        mask: &mask,
-        strictly: Strictly::default(),
-    };
+    let facts = Facts::of(&kind, &schema, &context, &mask);
     compare(desired, observed, facts)
 }
 
@@ -341,14 +334,7 @@ fn what_is_only_said_once_is_not_missing() {
 fn what_was_only_listed_is_not_missing() {
     let (kind, schema, context, mask) =
         (Kind::from("AWS::S3::Bucket"), Schema::default(), Context::default(), MaskKey::new([1; 32]));
-    let facts = Facts {
-        kind: &kind,
-        schema: &schema,
-        context: &context,
-        depth: Depth::Listed,
-        mask: &mask,
-        strictly: Strictly::default(),
-    };
+    let facts = Facts { depth: Depth::Listed, ..Facts::of(&kind, &schema, &context, &mask) };
     let found = compare(&json!({"A": 1, "B": {"C": 2}, "D": 3}), &json!({"D": 4}), facts);
     assert_eq!(found.changes.len(), 1);
     assert_eq!(

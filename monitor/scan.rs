@@ -156,7 +156,7 @@ async fn observe(
 ) -> Report {
     let started_at = (pass.clock)();
     let mut known: BTreeMap<Fingerprint, Finding> = known.into_iter().map(|f| (f.fingerprint, f)).collect();
-    let mut sights = look(pass, memory, &known).await;
+    let mut sights = look(pass, (memory, started_at), &known).await;
     let seen: Vec<Evidence> =
         std::mem::take(&mut sights.evidence).into_iter().map(|evidence| inherit(evidence, &known)).collect();
     let begun = Instant::now();
@@ -186,13 +186,17 @@ fn kinds(known: &BTreeMap<Fingerprint, Finding>) -> BTreeSet<Kind> {
 }
 
 /// Collects, and compares page by page as they arrive.
-async fn look(pass: &Pass<'_>, memory: &mut Snapshot, findings: &BTreeMap<Fingerprint, Finding>) -> Sights {
+async fn look(
+    pass: &Pass<'_>,
+    (memory, began): (&mut Snapshot, Timestamp),
+    findings: &BTreeMap<Fingerprint, Finding>,
+) -> Sights {
     let begun = Instant::now();
     let (sink, mut pages) = mpsc::channel(16);
     let known = kinds(findings);
-    let wanted = wanted(pass, &known);
     let lens = pass.lens();
-    let mut look = Look::begin(lens, memory);
+    let wanted = Wanted { began, remembered: memory.whole(lens), ..wanted(pass, &known) };
+    let mut look = Look::begin(lens, memory, began);
     for kind in &known {
         look.remember(kind);
     }
@@ -219,7 +223,7 @@ fn wanted(pass: &Pass<'_>, known: &BTreeSet<Kind>) -> Wanted {
     let declared = pass.expected.kinds().map(|(kind, _)| kind.clone());
     let full: BTreeSet<Kind> = declared.chain(pass.rules.kinds()).chain(known.iter().cloned()).collect();
     let attributes = full.iter().filter_map(|kind| Some((kind.clone(), attributes(pass, kind)?))).collect();
-    Wanted { full, attributes }
+    Wanted { full, attributes, ..Wanted::default() }
 }
 
 /// Returns the attributes of a kind that a comparison or a rule may look at; nothing if that may be any.
@@ -261,6 +265,8 @@ fn take(look: &mut Look<'_>, scope: &Scope, read: Read) {
         Read::Page { kind, depth, items } => debug_span!("page", %kind, resources = items.len()).in_scope(|| {
             look.take(&kind, items.iter().map(|item| ItemText { name: &item.name, text: &item.text, depth }));
         }),
+        Read::Kept { kind, names, as_of } => look.keep(&kind, names.iter().map(|name| &**name), as_of),
+        Read::KeptAll { kind, as_of } => look.keep_all(&kind, as_of),
         Read::Complete(kind) => look.complete(&kind),
         Read::Gap(gap) => {
             emit(&GapFound { scope, gap: &gap });
@@ -393,7 +399,7 @@ fn concerned(lens: &Lens<'_>, suspicion: &Evidence) -> Wanted {
     };
     let attributes = rule.and_then(|rule| rule.attributes());
     let attributes = attributes.map(|names| (kind.clone(), names.into_iter().map(Box::from).collect()));
-    Wanted { full: [kind.clone()].into(), attributes: attributes.into_iter().collect() }
+    Wanted { full: [kind.clone()].into(), attributes: attributes.into_iter().collect(), ..Wanted::default() }
 }
 
 /// What is left of an evidence after a rehearsal, and the text that was rehearsed on.
@@ -514,8 +520,9 @@ pub fn units(sights: &Sights) -> Vec<Unit> {
             resources: resources(kind),
             gap: gap_of(kind),
             lacks_schema: sights.without_schema.contains(kind),
+            as_of: sights.as_of.get(kind).copied(),
         })
-        .chain(whole.map(|scope| Unit { kind: None, resources: 0, gap: Some(gap(scope)), lacks_schema: false }))
+        .chain(whole.map(|scope| Unit { gap: Some(gap(scope)), ..Unit::default() }))
         .collect()
 }
 
@@ -548,7 +555,8 @@ async fn tell_telemetry(pass: &Pass<'_>, report: &Report, store: &dyn Store) -> 
     let Sights { managed, resources, gaps, tallies, ignored, .. } = &report.sights;
     let (managed, resources) = (*managed, *resources);
     let (gaps, tallies, ignored) = (gaps.clone(), tallies.clone(), ignored.clone());
-    let state = ScopeState { managed, resources, gaps, last_success, findings, tallies, ignored };
+    let as_of = report.sights.as_of.values().copied().fold(report.started_at, Timestamp::min);
+    let state = ScopeState { managed, resources, gaps, last_success, as_of, findings, tallies, ignored };
     METRICS.set_scope(pass.scope, state);
     Ok(())
 }

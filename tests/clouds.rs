@@ -46,6 +46,7 @@ impl Said {
                 let names = items.iter().map(|item| item.name.to_string());
                 self.names.entry(kind.to_string()).or_default().extend(names);
             }
+            Read::Kept { .. } | Read::KeptAll { .. } => panic!("a first look keeps nothing: {read:?}"),
             Read::Complete(kind) => drop(self.complete.insert(kind.to_string())),
             Read::Gap(gap) => {
                 let kind = gap.kind.map(|kind| kind.to_string()).unwrap_or_default();

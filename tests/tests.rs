@@ -34,6 +34,7 @@ mod peers;
 mod power_cuts;
 mod provider_schemas;
 mod repositories;
+mod rescans;
 mod starts;
 mod stated_schemas;
 mod synthetic;

@@ -59,6 +59,9 @@ pub struct ScanView {
     started_at: String,
     /// RFC 3339.
     finished_at: String,
+    /// What changed later than this need not have been seen, RFC 3339: the start, or until when the cloud's own log told that
+    /// what was not read again had not changed.
+    as_of: String,
     /// Whether all of the scope was read to the end.
     complete: bool,
     /// How many resources were seen.
@@ -127,6 +130,7 @@ impl From<ScopeState> for ScopeView {
 
 impl From<ScanSummary> for ScanView {
     fn from(scan: ScanSummary) -> Self {
+        let as_of = scan.as_of().to_string();
         let ScanSummary { id, scope, started_at, finished_at, complete, resources, managed, units, revisions } = scan;
         let revision = |it: crate::store::Revision| RevisionView { source: it.source, revision: it.revision };
         let lacking = units.iter().filter(|unit| unit.lacks_schema).filter_map(|unit| unit.kind.as_ref());
@@ -137,6 +141,7 @@ impl From<ScanSummary> for ScanView {
             cloud: scope.cloud.to_string(),
             started_at: started_at.to_string(),
             finished_at: finished_at.to_string(),
+            as_of,
             complete,
             resources,
             managed,
@@ -147,6 +152,6 @@ impl From<ScanSummary> for ScanView {
 }
 
 fn gap(unit: Unit) -> Option<GapView> {
-    let Unit { kind, resources: _, gap, lacks_schema: _ } = unit;
+    let Unit { kind, gap, .. } = unit;
     gap.map(|gap| GapView { kind: kind.map(|kind| kind.to_string()), reason: gap.reason.as_str(), detail: gap.detail })
 }

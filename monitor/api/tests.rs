@@ -136,8 +136,8 @@ fn record() -> ScanRecord {
         resources: 3,
         managed: 2,
         units: vec![
-            Unit { kind: Some(Kind::new("AWS::S3::Bucket")), resources: 3, gap: None, lacks_schema: true },
-            Unit { kind: Some(Kind::new("AWS::IAM::Role")), resources: 0, gap: Some(gap), lacks_schema: false },
+            Unit { kind: Some(Kind::new("AWS::S3::Bucket")), resources: 3, lacks_schema: true, ..Unit::default() },
+            Unit { kind: Some(Kind::new("AWS::IAM::Role")), gap: Some(gap), ..Unit::default() },
         ],
         revisions: Vec::new(),
         steps: (0..3).map(step).collect(),

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use driftwarden_core::finding::{Actor, Arisen, DriftKind};
 use driftwarden_core::resource::{Depth, Gap, GapReason, Kind, Provider, ResourceId, Scope};
 use driftwarden_core::schema::Schema;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -91,6 +91,22 @@ pub enum Read {
         /// The resources.
         items: Vec<Item>,
     },
+    /// Some resources of one kind that were not read again: they are known to be as the last look saw them, until then.
+    Kept {
+        /// Their kind.
+        kind: Kind,
+        /// What they are called.
+        names: Vec<Box<str>>,
+        /// Until when that is known.
+        as_of: Timestamp,
+    },
+    /// All resources of one kind that the last look saw: there is none besides, and they are as they were, until then.
+    KeptAll {
+        /// Their kind.
+        kind: Kind,
+        /// Until when that is known.
+        as_of: Timestamp,
+    },
     /// Every page of the kind was read and nothing was denied: its absences prove something.
     Complete(Kind),
     /// The kind, or everything, was not read to the end.
@@ -108,6 +124,11 @@ pub struct Wanted {
     pub full: BTreeSet<Kind>,
     /// Of some of these, the attributes that matter, where not all do.
     pub attributes: BTreeMap<Kind, BTreeSet<Box<str>>>,
+    /// When the look began.
+    pub began: Timestamp,
+    /// Kinds of which everything is remembered and would be judged as it was, and when the look began that last saw to it. What
+    /// is known to be as that look saw it may be kept instead of read.
+    pub remembered: BTreeMap<Kind, Timestamp>,
 }
 
 impl Wanted {

@@ -35,11 +35,12 @@ pub(super) fn date(
     }
 }
 
-/// Returns when a scan began, if it read a kind to the end: what it did not see has come since.
+/// Returns as of when a scan says what it says of a kind, if it saw to it to the end: what it did not see has come since.
 fn began_reading(scan: &ScanSummary, kind: &Kind) -> Option<Timestamp> {
     let is_whole = scan.units.iter().all(|unit| unit.kind.is_some() || unit.gap.is_none());
-    let is_read = |unit: &Unit| unit.kind.as_ref() == Some(kind) && unit.gap.is_none();
-    (is_whole && scan.units.iter().any(is_read)).then_some(scan.started_at)
+    let is_read = |unit: &&Unit| unit.kind.as_ref() == Some(kind) && unit.gap.is_none();
+    let unit = scan.units.iter().find(is_read).filter(|_| is_whole)?;
+    Some(unit.as_of.unwrap_or(scan.started_at))
 }
 
 /// Asks the cloud's log who did what is about to open, or is open and it is not sure who did it.
@@ -179,8 +180,8 @@ mod tests {
     }
 
     /// Checks after which minute a bucket went that is first missed at ten past, where the scan before began at five past.
-    fn check_date(gap: Option<Unit>, anew: &[&str], after: Option<i64>) {
-        let unit = Unit { kind: Some(KIND.into()), resources: 1, gap: None, lacks_schema: false };
+    fn check_date((as_of, gap): (Option<i64>, Option<Unit>), anew: &[&str], after: Option<i64>) {
+        let unit = Unit { kind: Some(KIND.into()), resources: 1, as_of: as_of.map(at), ..Unit::default() };
         let earlier = ScanSummary {
             id: String::new(),
             scope: scope(),
@@ -202,10 +203,11 @@ mod tests {
     fn only_a_look_that_would_have_seen_it_says_that_it_was_not_so() {
         let gap =
             crate::store::UnitGap { reason: driftwarden_core::resource::GapReason::Denied, detail: String::new() };
-        check_date(None, &[], Some(5));
-        check_date(Some(Unit { kind: None, resources: 0, gap: Some(gap), lacks_schema: false }), &[], None);
-        check_date(None, &["AWS::SQS::Queue"], Some(5));
-        check_date(None, &[KIND], None);
+        check_date((None, None), &[], Some(5));
+        check_date((Some(-9), None), &[], Some(-9));
+        check_date((None, Some(Unit { gap: Some(gap), ..Unit::default() })), &[], None);
+        check_date((None, None), &["AWS::SQS::Queue"], Some(5));
+        check_date((None, None), &[KIND], None);
     }
 
     #[test]

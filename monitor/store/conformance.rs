@@ -143,7 +143,13 @@ fn record(id: &str, steps: Vec<Step>) -> ScanRecord {
         complete: true,
         resources: 10,
         managed: 8,
-        units: vec![Unit { kind: Some(Kind::new("AWS::S3::Bucket")), resources: 10, gap: None, lacks_schema: true }],
+        units: vec![Unit {
+            kind: Some(Kind::new("AWS::S3::Bucket")),
+            resources: 10,
+            gap: None,
+            lacks_schema: true,
+            as_of: Some(at(50)),
+        }],
         revisions: vec![Revision { source: "infra".to_owned(), revision: "abc".to_owned() }],
         steps,
         actions: Vec::new(),
@@ -213,7 +219,7 @@ pub(super) async fn a_scan_and_its_scope_read_back(place: Place) {
     let epoch = store.take_lead("a", at(0)).await.unwrap();
     let first = record("1", vec![]);
     let gap = UnitGap { reason: GapReason::Denied, detail: "no".to_owned() };
-    let units = vec![Unit { kind: None, resources: 0, gap: Some(gap), lacks_schema: false }];
+    let units = vec![Unit { gap: Some(gap), ..Unit::default() }];
     let second = ScanRecord { complete: false, units, finished_at: at(120), ..record("2", vec![]) };
     let other = ScanRecord { scope: scope("other"), finished_at: at(180), ..record("3", vec![]) };
     for record in [&first, &second, &other] {

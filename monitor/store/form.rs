@@ -539,6 +539,8 @@ pub(super) struct UnitForm {
     gap: Option<GapForm>,
     #[serde(default)]
     lacks_schema: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    as_of: Option<Timestamp>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -552,19 +554,19 @@ impl Form for Unit {
     const WHAT: &'static str = "unit";
 
     fn written(&self) -> UnitForm {
-        let Self { kind, resources, gap, lacks_schema } = self;
+        let Self { kind, resources, gap, lacks_schema, as_of } = self;
         let gap = gap.clone().map(|UnitGap { reason, detail }| GapForm { reason: reason.as_str().to_owned(), detail });
         let kind = kind.as_ref().map(|kind| kind.as_str().into());
-        UnitForm { kind, resources: *resources, gap, lacks_schema: *lacks_schema }
+        UnitForm { kind, resources: *resources, gap, lacks_schema: *lacks_schema, as_of: *as_of }
     }
 
     fn read(written: UnitForm) -> Result<Self, String> {
-        let UnitForm { kind, resources, gap, lacks_schema } = written;
+        let UnitForm { kind, resources, gap, lacks_schema, as_of } = written;
         let gap = gap.map(|GapForm { reason, detail }| {
             let known = GapReason::ALL.into_iter().find(|it| it.as_str() == reason);
             word(known, &reason).map(|reason| UnitGap { reason, detail })
         });
-        Ok(Self { kind: kind.map(Kind::new), resources, gap: gap.transpose()?, lacks_schema })
+        Ok(Self { kind: kind.map(Kind::new), resources, gap: gap.transpose()?, lacks_schema, as_of })
     }
 }
 

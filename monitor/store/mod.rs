@@ -180,7 +180,7 @@ pub struct ScanRecord {
 }
 
 /// How one kind, or everything in a scope, was read: a proof of completeness, or a gap.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Unit {
     /// The kind, or nothing where the whole scope could not be read.
     pub kind: Option<Kind>,
@@ -190,6 +190,8 @@ pub struct Unit {
     pub gap: Option<UnitGap>,
     /// Whether it was compared without its provider's own schema, because that could not be had.
     pub lacks_schema: bool,
+    /// Until when it is known to be so, where not everything was read again.
+    pub as_of: Option<Timestamp>,
 }
 
 /// Why a unit was not read to the end.
@@ -240,6 +242,13 @@ pub struct ScanSummary {
     pub units: Vec<Unit>,
     /// The commits that were compared with.
     pub revisions: Vec<Revision>,
+}
+
+impl ScanSummary {
+    /// Returns as of when the scan says what it says: what has changed later it need not have seen.
+    pub fn as_of(&self) -> Timestamp {
+        self.units.iter().filter_map(|unit| unit.as_of).fold(self.started_at, Timestamp::min)
+    }
 }
 
 /// What is remembered of a scope.

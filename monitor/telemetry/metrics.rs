@@ -160,6 +160,8 @@ impl Metrics {
         r.register("scope_complete", "Whether the last look read everything", present.complete.clone());
         let help = "When the scope was last read completely";
         r.register_with_unit("scan_last_success_timestamp", help, Unit::Seconds, present.last_success.clone());
+        let help = "As of when the last look says what it says: what changed later it need not have seen";
+        r.register_with_unit("scope_as_of_timestamp", help, Unit::Seconds, present.as_of.clone());
         let help = "Duration of the stages of a scan";
         r.register_with_unit("scan_duration", help, Unit::Seconds, self.scan_duration.clone());
         let help = "From the change, by the cloud's log, to the finding";

@@ -66,6 +66,8 @@ pub struct ScopeState {
     pub gaps: Vec<Gap>,
     /// When the scope was last read completely.
     pub last_success: Option<Timestamp>,
+    /// What changed later than this, the last look need not have seen.
+    pub as_of: Timestamp,
     /// Findings that are not resolved.
     pub findings: Vec<FindingState>,
     /// What each rule said.
@@ -176,6 +178,7 @@ pub(super) struct Present {
     pub(super) gaps: Family<GapLabels, Gauge>,
     pub(super) complete: Family<ScopeLabels, Gauge>,
     pub(super) last_success: Family<ScopeLabels, Float>,
+    pub(super) as_of: Family<ScopeLabels, Float>,
     pub(super) ignored: Family<ScopeLabels, Gauge>,
     pub(super) ignore_rules: Family<IgnoreLabels, Gauge>,
 }
@@ -206,6 +209,7 @@ impl Present {
             gaps,
             complete,
             last_success,
+            as_of,
             ignored,
             ignore_rules,
         } = self;
@@ -219,6 +223,7 @@ impl Present {
         gaps.clear();
         complete.clear();
         last_success.clear();
+        as_of.clear();
         ignored.clear();
         ignore_rules.clear();
     }
@@ -239,6 +244,7 @@ impl Present {
         }
         self.complete.get_or_create_owned(&labels).set(i64::from(state.gaps.is_empty()));
         self.last_success.get_or_create_owned(&labels).set(state.last_success.map_or(0.0, seconds_of));
+        self.as_of.get_or_create_owned(&labels).set(seconds_of(state.as_of));
         let hidden = state.ignored.iter().map(|ignored| ignored.hits).sum();
         self.ignored.get_or_create_owned(&labels).set(whole(hidden));
     }

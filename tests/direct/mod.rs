@@ -221,7 +221,8 @@ pub fn read_of(Peer { url, account, without }: Peer<'_>, kind: &str) -> Result<B
         let region = if driftwarden_core::region::is_global(&kind) { NOT_APPLICABLE } else { REGION };
         let (account, region) = (account.into(), region.into());
         let scope = Scope { cloud: "c".into(), provider: Provider::Aws, account, region };
-        let wanted = Wanted { full: [kind.clone()].into(), attributes: attributes_but(&kind, without) };
+        let wanted =
+            Wanted { full: [kind.clone()].into(), attributes: attributes_but(&kind, without), ..Wanted::default() };
         let (sink, mut pages) = tokio::sync::mpsc::channel(1024);
         aws.collect(&scope, &wanted, sink).await;
         let mut found: BTreeMap<String, Value> = BTreeMap::new();
@@ -232,6 +233,7 @@ pub fn read_of(Peer { url, account, without }: Peer<'_>, kind: &str) -> Result<B
                     assert_eq!(depth, Depth::Partial);
                     found.extend(items.into_iter().map(|item| (item.name.into(), told(&item.text))));
                 }
+                Read::Kept { .. } | Read::KeptAll { .. } => panic!("a first look keeps nothing: {said:?}"),
                 Read::Complete(_) => is_complete = true,
                 Read::Gap(gap) => return Err(format!("{}: {}", gap.reason.as_str(), gap.detail)),
             }

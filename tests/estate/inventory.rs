@@ -68,6 +68,7 @@ impl Inventory {
     fn take(&mut self, said: Read, scope: &str, wanted: &Wanted) {
         match said {
             Read::Complete(_) => {}
+            Read::Kept { .. } | Read::KeptAll { .. } => panic!("a first look keeps nothing: {said:?}"),
             Read::Gap(gap) => {
                 let kind = gap.kind.as_ref().map_or("*", Kind::as_str);
                 let what = format!("{scope} {kind} {}: {}", gap.reason.as_str(), gap.detail);

@@ -136,6 +136,13 @@ impl Ministack {
         Key { id: field("AccessKeyId"), secret: field("SecretAccessKey") }
     }
 
+    /// Has CloudTrail take notice of what is called from now on, or not.
+    pub fn record_calls(&self, is_recording: bool) {
+        let url = format!("{}/_ministack/config", self.url());
+        let answer = http::post(&url, &json!({"cloudtrail._recording_enabled": is_recording.to_string()}));
+        assert_eq!(answer.unwrap().status, 200);
+    }
+
     /// Takes a user's key away.
     pub fn revoke(&self, user: &str, key: &Key) {
         self.call("iam", "delete_access_key", json!({"UserName": user, "AccessKeyId": key.id}));

@@ -36,6 +36,7 @@ pub struct Call {
 struct State {
     upstream: String,
     delay: AtomicU64,
+    names_actions: AtomicBool,
     over: AtomicBool,
     calls: Mutex<Vec<Call>>,
 }
@@ -54,6 +55,7 @@ impl Recorder {
         let state = Arc::new(State {
             upstream: upstream.trim_start_matches("http://").trim_end_matches('/').to_owned(),
             delay: AtomicU64::new(0),
+            names_actions: AtomicBool::new(false),
             over: AtomicBool::new(false),
             calls: Mutex::new(Vec::new()),
         });
@@ -78,6 +80,12 @@ impl Recorder {
     /// Lets each call take this much longer from now on.
     pub fn delay(&self, by: Duration) {
         self.state.delay.store(u64::try_from(by.as_millis()).unwrap(), Ordering::Relaxed);
+    }
+
+    /// Has the action of a form stand in the address, too, from now on: the emulator's log looks for it only there, and takes
+    /// what it finds nowhere for a write. Nobody may check signatures then.
+    pub fn name_actions(&self) {
+        self.state.names_actions.store(true, Ordering::Relaxed);
     }
 
     /// Returns the calls since the last time that they were taken.
@@ -144,7 +152,11 @@ fn pass_on(client: &TcpStream, state: &State) -> std::io::Result<()> {
             to_client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
         }
         let body = http::read_body(&mut from_client, &headers, Until::Announced)?;
-        let request = Message { first, headers, body };
+        let mut request = Message { first, headers, body };
+        if state.names_actions.load(Ordering::Relaxed) && request.first.starts_with("POST / ") {
+            let action = action(&request.body).map(|action| format!("POST /?Action={action} "));
+            request.first = action.map_or(request.first.clone(), |begin| request.first.replacen("POST / ", &begin, 1));
+        }
         let at = Instant::now();
         std::thread::sleep(Duration::from_millis(state.delay.load(Ordering::Relaxed)));
         let answer = answer(&request, &mut upstream, state)?;
@@ -203,10 +215,12 @@ fn operation(request: &Message) -> String {
     let mut words = request.first.split(' ');
     let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
-    let action = |text: &[u8]| {
-        url::form_urlencoded::parse(text).find(|(name, _)| name == "Action").map(|(_, action)| action.into_owned())
-    };
     action(query.as_bytes()).or_else(|| action(&request.body)).unwrap_or_else(|| rest(method, path, query))
+}
+
+/// Returns the action of a form.
+fn action(form: &[u8]) -> Option<String> {
+    url::form_urlencoded::parse(form).find(|(name, _)| name == "Action").map(|(_, action)| action.into_owned())
 }
 
 /// Names a REST call by its method, its path less the names in it, and the first word of its query.

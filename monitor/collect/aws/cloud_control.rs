@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::call::Caller;
 use super::home::{Home, Homes, Sought};
+use super::rescan::{Ledger, digest};
 use crate::collect::http::CallError;
 use crate::collect::{Item, Read, Reading, Sink};
 
@@ -54,12 +55,17 @@ pub(super) struct CloudControl<'a> {
 }
 
 impl CloudControl<'_> {
-    /// Reads the kind to the end and says so, or says why not.
-    pub(super) async fn read_kind(&self, kind: &Kind, depth: Depth, sink: &Sink) -> Result<(), Stop> {
+    /// Reads the kind to the end; returns what is to be said then: that it was read, or why not.
+    pub(super) async fn read_kind(
+        &self,
+        (kind, depth): (&Kind, Depth),
+        (ledger, sink): (&Ledger, &Sink),
+    ) -> Result<Read, Stop> {
         let mut listing = Listing {
             control: self,
             kind,
             depth,
+            ledger,
             homes: Homes::default(),
             told: HashSet::new(),
             hasher: RandomState::new(),
@@ -67,12 +73,11 @@ impl CloudControl<'_> {
             first_failure: None,
             lost: BTreeSet::new(),
         };
-        let said = match listing.run(sink).await {
-            Ok(()) => listing.outcome().await,
-            Err(Stop::Failed(error)) => gap(Some(kind), error.reason, error.detail),
-            Err(stop) => return Err(stop),
-        };
-        sink.send(said).await.map_err(|_| Stop::Closed)
+        match listing.run(sink).await {
+            Ok(()) => Ok(listing.outcome().await),
+            Err(Stop::Failed(error)) => Ok(gap(Some(kind), error.reason, error.detail)),
+            Err(stop) => Err(stop),
+        }
     }
 
     async fn page(&self, kind: &Kind, token: Option<&str>) -> Result<(Vec<Item>, Option<String>), CallError> {
@@ -150,6 +155,7 @@ struct Listing<'a> {
     control: &'a CloudControl<'a>,
     kind: &'a Kind,
     depth: Depth,
+    ledger: &'a Ledger,
     homes: Homes,
     /// Hashes of the names that were handed on: what moves between pages is said once.
     told: HashSet<u64>,
@@ -181,10 +187,17 @@ impl Listing<'_> {
     async fn tell(&mut self, mut items: Vec<Item>, sink: &Sink) -> Result<(), Stop> {
         items.retain(|item| self.told.insert(self.hasher.hash_one(&item.name)));
         items.retain(|item| self.homes.of(&item.name) != Home::Elsewhere);
-        let (here, anywhere) = items.into_iter().partition(|item| self.homes.of(&item.name) == Home::Here);
+        let (mut here, anywhere): (Vec<_>, _) =
+            items.into_iter().partition(|item| self.homes.of(&item.name) == Home::Here);
         match self.depth {
             Depth::Listed => self.say(Depth::Listed, here, sink).await?,
             Depth::Full | Depth::Partial => {
+                let is_same = |item: &mut Item| self.ledger.is_same(&item.name, digest(item.text.as_bytes()));
+                let names: Vec<_> = here.extract_if(.., is_same).map(|item| item.name).collect();
+                if !names.is_empty() {
+                    let kept = Read::Kept { kind: self.kind.clone(), names, as_of: self.ledger.as_of };
+                    sink.send(kept).await.map_err(|_| Stop::Closed)?;
+                }
                 let (full, listed) = self.read_each(here).await;
                 self.say(Depth::Full, full, sink).await?;
                 self.say(Depth::Listed, listed, sink).await?;

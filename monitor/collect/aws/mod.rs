@@ -32,10 +32,14 @@ use self::call::Caller;
 use self::cloud_control::{CloudControl, Stop, gap};
 use self::direct::{Direct, Reader};
 pub use self::keys::Keys;
+pub use self::rescan::Rescan;
+use self::rescan::{Again, Ledger, Memory, Way};
 use self::sign::{Clock, Signer, Source};
 use super::http::{CallError, Client, Limits};
 use super::selection::{Selected, Selection};
-use super::{CloudConfig, CollectError, Collector, Deed, Described, Grants, Reading, Sink, Stack, Validity, Wanted};
+use super::{
+    CloudConfig, CollectError, Collector, Deed, Described, Grants, Read, Reading, Sink, Stack, Validity, Wanted,
+};
 
 mod accounts;
 mod aliases;
@@ -48,6 +52,7 @@ mod keys;
 mod kinds;
 mod permissions;
 mod regions;
+mod rescan;
 mod sign;
 mod stack;
 #[cfg(test)]
@@ -106,6 +111,14 @@ pub struct Config {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub every: Option<SignedDuration>,
+    /// What the daemon reads again of what it has read: `all`; `lists`, and the details of what CloudTrail's event history says
+    /// was written since; or by `events`, only the kinds of services that were written to.
+    #[serde(default)]
+    pub rescan: Rescan,
+    /// How often it reads everything again all the same.
+    #[serde(default = "default_rescan_all_every")]
+    #[schemars(with = "String")]
+    pub rescan_all_every: SignedDuration,
     /// Most requests in a second to one service in one account and region.
     #[serde(default = "default_requests_per_second")]
     #[schemars(range(min = 0.1, max = 1000.0))]
@@ -137,6 +150,10 @@ fn default_requests_per_second() -> f64 {
     10.0
 }
 
+fn default_rescan_all_every() -> SignedDuration {
+    SignedDuration::from_hours(1)
+}
+
 fn default_max_pages() -> u32 {
     1000
 }
@@ -159,6 +176,8 @@ pub struct Aws {
     enabled: Mutex<BTreeMap<Arc<str>, RegionsUntil>>,
     /// The accounts in which nothing can be read, and why, as the last look at the list of accounts left them.
     blind: Mutex<BTreeMap<Arc<str>, Blindness>>,
+    /// What was last read.
+    memory: Memory,
 }
 
 /// Names of kinds, and until when they are good.
@@ -223,6 +242,7 @@ impl Aws {
             listed_kinds: Mutex::default(),
             enabled: Mutex::default(),
             blind: Mutex::default(),
+            memory: Memory::default(),
         })
     }
 
@@ -456,25 +476,56 @@ impl Aws {
         direct::of(kind).filter(|direct| self.direct.takes(direct.kind))
     }
 
-    async fn read_kind(&self, caller: &Caller, kind: &Kind, wanted: &Wanted, sink: &Sink) -> Result<(), Stop> {
-        if let Some(direct) = self.direct(kind) {
-            let reader = Reader { caller, max_pages: self.config.max_pages };
-            return reader.read_kind(direct, kind, wanted, sink).instrument(info_span!("kind", %kind)).await;
+    /// Reads a kind, as far as it is not known to be as it was, and says what came of it.
+    async fn read_kind(
+        &self,
+        caller: &Caller,
+        kind: &Kind,
+        (again, wanted): (&Again<'_>, &Wanted),
+        sink: &Sink,
+    ) -> Result<(), Stop> {
+        let direct = self.direct(kind);
+        let ledger = match again.way(kind, direct.is_some_and(|direct| direct.is_restless)) {
+            Way::Read(ledger) => ledger,
+            Way::Keep => {
+                let kept = Read::KeptAll { kind: kind.clone(), as_of: again.as_of() };
+                sink.send(kept).await.map_err(|_| Stop::Closed)?;
+                return sink.send(Read::Complete(kind.clone())).await.map_err(|_| Stop::Closed);
+            }
+        };
+        let read = self.read_by(caller, (kind, direct), wanted, (&ledger, sink)).instrument(info_span!("kind", %kind));
+        let Some(said) = read.await? else { return Ok(()) };
+        match said {
+            Read::Complete(_) => again.learn(kind, ledger),
+            _ => again.forget(kind),
         }
-        let control = CloudControl { caller, max_pages: self.config.max_pages };
+        sink.send(said).await.map_err(|_| Stop::Closed)
+    }
+
+    /// Reads a kind; returns what is to be said at the end, if anything is.
+    async fn read_by(
+        &self,
+        caller: &Caller,
+        (kind, direct): (&Kind, Option<&'static Direct>),
+        wanted: &Wanted,
+        (ledger, sink): (&Ledger, &Sink),
+    ) -> Result<Option<Read>, Stop> {
+        let max_pages = self.config.max_pages;
+        if let Some(direct) = direct {
+            let reader = Reader { caller, max_pages };
+            return reader.read_kind(direct, (kind, wanted), (ledger, sink)).await.map(Some);
+        }
         let depth = if wanted.full.contains(kind) { Depth::Full } else { Depth::Listed };
-        let span = info_span!("kind", %kind);
-        match control.read_kind(kind, depth, sink).instrument(span).await {
+        match (CloudControl { caller, max_pages }).read_kind((kind, depth), (ledger, sink)).await {
             Err(Stop::Unlistable) if self.is_named(kind, wanted) => {
-                let said = gap(Some(kind), GapReason::Partial, "Cloud Control cannot list this kind".to_owned());
-                sink.send(said).await.map_err(|_| Stop::Closed)
+                Ok(Some(gap(Some(kind), GapReason::Partial, "Cloud Control cannot list this kind".to_owned())))
             }
             // Of all kinds that there are, many can only be listed below another resource; nobody asked for this one.
             Err(Stop::Unlistable) => {
                 tracing::debug!(%kind, region = &*caller.region, "the kind cannot be listed and was not asked for");
-                Ok(())
+                Ok(None)
             }
-            ended => ended,
+            ended => ended.map(Some),
         }
     }
 }
@@ -540,8 +591,11 @@ impl Collector for Aws {
             Err((reason, detail)) => return drop(sink.send(gap(None, reason, detail)).await),
         };
         let kinds = self.kinds_in(scope, &caller, wanted).await;
-        let (caller, sink) = (&caller, &sink);
-        let reads = kinds.into_iter().map(|kind| async move { self.read_kind(caller, &kind, wanted, sink).await });
+        let rescan = (&self.memory, self.config.rescan, self.config.rescan_all_every);
+        let again = Again::begin(rescan, (scope, wanted), &caller).await;
+        let (caller, sink, again) = (&caller, &sink, &again);
+        let reads =
+            kinds.into_iter().map(|kind| async move { self.read_kind(caller, &kind, (again, wanted), sink).await });
         let mut reads = stream::iter(reads).buffer_unordered(KINDS_AT_ONCE);
         while let Some(Ok(())) = reads.next().await {}
     }

@@ -64,7 +64,7 @@ impl Server {
         Self { address: address.await, asked: log }
     }
 
-    fn operations(&self) -> Vec<String> {
+    pub(super) fn operations(&self) -> Vec<String> {
         self.asked.lock().iter().map(|asked| asked.operation.clone()).collect()
     }
 }
@@ -103,7 +103,7 @@ fn page_of(asked: &Asked) -> usize {
     asked.input["NextToken"].as_str().and_then(|token| token.parse().ok()).unwrap_or(0)
 }
 
-fn honest(asked: &Asked) -> Reply {
+pub(super) fn honest(asked: &Asked) -> Reply {
     match asked.operation.as_str() {
         "ListResources" => say(200, page_json(asked).to_string()),
         "GetResource" => {
@@ -175,6 +175,8 @@ pub(super) struct Seen {
     full: Vec<Item>,
     pub(super) partial: Vec<Item>,
     listed: Vec<Item>,
+    /// Names of what was not read again; kinds where it is all of them.
+    pub(super) kept: Vec<String>,
     pub(super) complete: Vec<String>,
     pub(super) gaps: Vec<(Option<String>, GapReason)>,
 }
@@ -189,6 +191,8 @@ pub(super) async fn collect_scope(aws: &Aws, scope: &Scope, wanted: &Wanted) -> 
             Read::Page { depth: Depth::Full, items, .. } => seen.full.extend(items),
             Read::Page { depth: Depth::Partial, items, .. } => seen.partial.extend(items),
             Read::Page { depth: Depth::Listed, items, .. } => seen.listed.extend(items),
+            Read::Kept { names, .. } => seen.kept.extend(names.iter().map(ToString::to_string)),
+            Read::KeptAll { kind, .. } => seen.kept.push(kind.to_string()),
             Read::Complete(kind) => seen.complete.push(kind.to_string()),
             Read::Gap(gap) => seen.gaps.push((gap.kind.map(|kind| kind.to_string()), gap.reason)),
         }

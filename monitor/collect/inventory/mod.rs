@@ -449,6 +449,7 @@ mod tests {
             Read::Page { kind, items, .. } => {
                 items.into_iter().map(|item| format!("{kind}/{}={}", item.name, item.text)).collect()
             }
+            Read::Kept { .. } | Read::KeptAll { .. } => panic!("a file is read: {read:?}"),
             Read::Complete(kind) => vec![format!("{kind}!")],
             Read::Gap(gap) => {
                 let kind = gap.kind.map_or("*".to_owned(), |kind| kind.to_string());

@@ -85,7 +85,7 @@ struct Item<'a> {
 
 fn look<P: AsRef<str>>(pages: impl IntoIterator<Item = P>, lens: Lens<'_>, snapshot: &mut Snapshot) -> Sights {
     let kind = Kind::from(KIND);
-    let mut look = Look::begin(lens, snapshot);
+    let mut look = Look::begin(lens, snapshot, jiff::Timestamp::UNIX_EPOCH);
     for page in pages {
         let items: Vec<Item<'_>> = serde_json::from_str(page.as_ref()).unwrap();
         let texts = items.iter().map(|i| ItemText { name: i.name, text: i.attributes.get(), depth: Depth::Full });

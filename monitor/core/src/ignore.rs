@@ -241,7 +241,7 @@ mod tests {
             related: &related,
             mask: &mask,
         };
-        let mut look = Look::begin(lens, snapshot);
+        let mut look = Look::begin(lens, snapshot, jiff::Timestamp::UNIX_EPOCH);
         let kind = Kind::from(KIND);
         let text = observed.to_string();
         look.take(&kind, [ItemText { name: "a", text: &text, depth: Depth::Full }].into_iter());

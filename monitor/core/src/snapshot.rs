@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::compare::{self, Change, ChangeOp, Comparison, Context, Facts, MaskKey, Patch, Strictly};
@@ -36,6 +37,8 @@ pub struct Snapshot {
 struct Shelf {
     /// Digest of the declarations, rules, schema and normalizer under which the assessments were made.
     basis: [u8; 16],
+    /// When the look began that last left it whole: the kind was read to the end, and nothing of it was left out.
+    whole: Option<Timestamp>,
     resources: HashMap<Box<str>, Seen>,
 }
 
@@ -78,6 +81,13 @@ impl Snapshot {
             assessment.comparison.changes.clone_from(kept);
         }
         seen.assessment = seen.assessment.take().filter(|assessment| !assessment.is_silent());
+    }
+
+    /// Returns the kinds of which everything is remembered and would be judged as it was, and when the look began that last
+    /// saw to it. Of these it is enough to say what is not as it was.
+    pub fn whole(&self, lens: Lens<'_>) -> BTreeMap<Kind, Timestamp> {
+        let same = self.shelves.iter().filter(|(kind, shelf)| shelf.whole.is_some() && shelf.basis == lens.basis(kind));
+        same.filter_map(|(kind, shelf)| Some((kind.clone(), shelf.whole?))).collect()
     }
 
     /// Returns how many resources are remembered.
@@ -470,6 +480,7 @@ impl ItemText<'_> {
 /// One look at one scope, while it goes on.
 pub struct Look<'a> {
     lens: Lens<'a>,
+    began: Timestamp,
     snapshot: &'a mut Snapshot,
     progress: HashMap<Kind, Progress>,
     gaps: Vec<Gap>,
@@ -486,13 +497,15 @@ struct Progress {
     managed: usize,
     /// For each declaration the name of the resource that is it.
     matched: Vec<Option<Box<str>>>,
+    /// Until when it is known to be so, where some of it was not read again.
+    as_of: Option<Timestamp>,
 }
 
 impl<'a> Look<'a> {
-    /// Begins a look.
-    pub fn begin(lens: Lens<'a>, snapshot: &'a mut Snapshot) -> Self {
+    /// Begins a look at that time.
+    pub fn begin(lens: Lens<'a>, snapshot: &'a mut Snapshot, began: Timestamp) -> Self {
         snapshot.looks = snapshot.looks.wrapping_add(1);
-        Self { lens, snapshot, progress: HashMap::new(), gaps: Vec::new(), remembered: BTreeSet::new() }
+        Self { lens, began, snapshot, progress: HashMap::new(), gaps: Vec::new(), remembered: BTreeSet::new() }
     }
 
     /// Notes that something of that kind is remembered: not to read the kind is a gap then.
@@ -518,6 +531,47 @@ impl<'a> Look<'a> {
         }
     }
 
+    /// Takes resources that were not read again, for they are known to be, until that time, as the last look saw them. One
+    /// that is not remembered was not looked at: a gap.
+    pub fn keep<'n>(&mut self, kind: &Kind, names: impl Iterator<Item = &'n str>, as_of: Timestamp) {
+        let look = self.snapshot.looks;
+        self.begin_kind(kind);
+        let (Some(shelf), Some(progress)) = (self.snapshot.shelves.get_mut(kind), self.progress.get_mut(kind)) else {
+            return;
+        };
+        progress.date(as_of);
+        for name in names {
+            let kept = match shelf.resources.get_mut(name) {
+                Some(seen) => progress.see(kind, (name, seen), look),
+                None => Err(Gap {
+                    kind: Some(kind.clone()),
+                    reason: GapReason::Partial,
+                    detail: format!("`{name}` is said to be as it was, and nothing is remembered of it"),
+                }),
+            };
+            self.gaps.extend(kept.err());
+        }
+    }
+
+    /// Takes all that is remembered of a kind, which was not read again, for it is known to be as it was until that time.
+    pub fn keep_all(&mut self, kind: &Kind, as_of: Timestamp) {
+        let look = self.snapshot.looks;
+        self.begin_kind(kind);
+        let (Some(shelf), Some(progress)) = (self.snapshot.shelves.get_mut(kind), self.progress.get_mut(kind)) else {
+            return;
+        };
+        progress.date(as_of);
+        for (name, seen) in &mut shelf.resources {
+            self.gaps.extend(progress.see(kind, (name, seen), look).err());
+        }
+        let is_forgotten = shelf.whole.is_none();
+        self.gaps.extend(is_forgotten.then(|| Gap {
+            kind: Some(kind.clone()),
+            reason: GapReason::Partial,
+            detail: "the kind is said to be as it was, and is not remembered".to_owned(),
+        }));
+    }
+
     /// Makes the shelf of a kind ready, once a look: what was assessed under another basis is forgotten.
     fn begin_kind(&mut self, kind: &Kind) {
         if self.progress.contains_key(kind) {
@@ -528,12 +582,13 @@ impl<'a> Look<'a> {
         let is_anew = shelf.basis != basis;
         if is_anew {
             shelf.basis = basis;
+            shelf.whole = None;
             shelf.resources.clear();
         }
         let declared = self.lens.expected.kind(kind).map_or(0, |expected| expected.items().len());
         let schema = Arc::clone(self.lens.schemas.of(kind));
         let matched = vec![None; declared];
-        let progress = Progress { schema, is_anew, is_complete: false, resources: 0, managed: 0, matched };
+        let progress = Progress { schema, is_anew, is_complete: false, resources: 0, managed: 0, matched, as_of: None };
         self.progress.insert(kind.clone(), progress);
     }
 
@@ -622,7 +677,12 @@ impl<'a> Look<'a> {
             if progress.managed > 0 && self.lens.schemas.lacks(kind) {
                 sights.without_schema.insert(kind.clone());
             }
-            if progress.is_complete && !sights.is_blind && !incomplete.contains(kind) {
+            let is_whole = progress.is_complete && !sights.is_blind && !incomplete.contains(kind);
+            if let Some(shelf) = self.snapshot.shelves.get_mut(kind) {
+                shelf.whole = is_whole.then_some(self.began);
+            }
+            sights.as_of.extend(progress.as_of.map(|as_of| (kind.clone(), as_of)));
+            if is_whole {
                 sights.complete.insert(kind.clone());
                 let forgotten = self.forget_absent(kind);
                 self.add_missing((kind, progress), &forgotten, &mut sights);
@@ -744,13 +804,7 @@ fn take_one(
     if let Some(seen) = shelf.resources.get_mut(item.name)
         && seen.observed == observed
     {
-        let is_first = seen.look != look;
-        seen.look = look;
-        let declared = usize::try_from(seen.declared).ok().filter(|_| seen.declared != UNDECLARED);
-        if is_first {
-            progress.count(declared);
-        }
-        return progress.claim(kind, declared, item.name);
+        return progress.see(kind, (item.name, seen), look);
     }
     let mut shown = lens.show(kind, &progress.schema, item).map_err(|error| Gap {
         kind: Some(kind.clone()),
@@ -770,6 +824,21 @@ fn take_one(
 }
 
 impl Progress {
+    /// Sees a resource that is as it was.
+    fn see(&mut self, kind: &Kind, (name, seen): (&str, &mut Seen), look: u32) -> Result<(), Gap> {
+        let is_first = seen.look != look;
+        seen.look = look;
+        let declared = usize::try_from(seen.declared).ok().filter(|_| seen.declared != UNDECLARED);
+        if is_first {
+            self.count(declared);
+        }
+        self.claim(kind, declared, name)
+    }
+
+    fn date(&mut self, as_of: Timestamp) {
+        self.as_of = Some(self.as_of.map_or(as_of, |before| before.min(as_of)));
+    }
+
     fn count(&mut self, declared: Option<usize>) {
         self.resources += 1;
         self.managed += usize::from(declared.is_some());
@@ -878,6 +947,8 @@ pub struct Sights {
     pub managed: usize,
     /// Kinds that were compared without their provider's own schema, because it could not be had.
     pub without_schema: BTreeSet<Kind>,
+    /// Until when each kind of which not everything was read again is known to be so.
+    pub as_of: BTreeMap<Kind, Timestamp>,
     /// Kinds that the look before, if there was one, judged by something else: what is seen of them may have been so before.
     pub judged_anew: BTreeSet<Kind>,
     /// What each rule said.
@@ -982,7 +1053,7 @@ mod tests {
     ) -> Sights {
         let (scope, mask) = (scope(), MaskKey::new([0; 32]));
         let lens = Lens { scope: &scope, expected, rules, schemas, related: &Related::default(), mask: &mask };
-        let mut look = Look::begin(lens, snapshot);
+        let mut look = Look::begin(lens, snapshot, Timestamp::UNIX_EPOCH);
         let kind = Kind::from(KIND);
         look.take(&kind, items.iter().map(|(name, text)| ItemText { name, text, depth: Depth::Full }));
         match end {
@@ -1034,7 +1105,7 @@ mod tests {
             related: &related,
             mask: &mask,
         };
-        let mut look = Look::begin(lens, &mut snapshot);
+        let mut look = Look::begin(lens, &mut snapshot, Timestamp::UNIX_EPOCH);
         let (kind, known) = (Kind::from(KIND), known.iter().map(|name| scope.id(&KIND.into(), name)));
         let known: Vec<ResourceId> = known.collect();
         look.take(&kind, all[..seen].iter().map(|(name, text)| ItemText { name, text, depth: Depth::Full }));
@@ -1060,6 +1131,68 @@ mod tests {
             assert_eq!(unseen(92, &known, &end), [] as [&str; 0], "a gap is none already");
         }
         assert_eq!(unseen(92, &known, &End::Gap(Some("AWS::EC2::VPC"))).len(), 7);
+    }
+
+    /// Looks at `a` and `c`, to that end, and then once more, which is only told that something is as it was.
+    fn kept(first: &End, keep: impl FnOnce(&mut Look<'_>, &Kind)) -> (Sights, Sights) {
+        let (mut snapshot, expected, scope, kind) = (Snapshot::default(), expected(), scope(), Kind::from(KIND));
+        let first = look_for(&expected, &mut snapshot, &[("a", r#"{"V":2}"#), ("c", "{}")], first);
+        let (schemas, rules, related, mask) =
+            (Schemas::default(), RuleSet::default(), Related::default(), MaskKey::new([0; 32]));
+        let (schemas, rules, related, mask) = (&schemas, &rules, &related, &mask);
+        let lens = Lens { scope: &scope, expected: &expected, rules, schemas, related, mask };
+        let mut look = Look::begin(lens, &mut snapshot, Timestamp::UNIX_EPOCH);
+        keep(&mut look, &kind);
+        look.complete(&kind);
+        (first, look.finish())
+    }
+
+    #[test]
+    fn what_is_kept_is_what_it_was_and_is_dated() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let (first, second) = kept(&End::Complete, |look, kind| look.keep_all(kind, at(7)));
+        assert_eq!(words(&first), "a:changed b:missing c:unmanaged");
+        assert_eq!(words(&second), words(&first));
+        assert_eq!((second.resources, second.managed, second.is_complete()), (2, 1, true));
+        assert_eq!((first.as_of.len(), second.as_of[&Kind::from(KIND)]), (0, at(7)));
+        let (_, second) = kept(&End::Complete, |look, kind| {
+            look.keep(kind, ["a"].into_iter(), at(9));
+            look.take(kind, [ItemText { name: "c", text: r#"{"V":1}"#, depth: Depth::Full }].into_iter());
+        });
+        assert_eq!((words(&second), second.as_of[&Kind::from(KIND)]), (words(&first), at(9)));
+        let (_, second) = kept(&End::Complete, |look, kind| look.keep(kind, ["a"].into_iter(), at(9)));
+        assert_eq!(words(&second), "a:changed b:missing", "c went");
+    }
+
+    #[test]
+    fn what_nobody_remembers_cannot_be_kept() {
+        let at = Timestamp::UNIX_EPOCH;
+        let (_, second) = kept(&End::Complete, |look, kind| look.keep(kind, ["a", "b"].into_iter(), at));
+        assert_eq!((words(&second).as_str(), second.is_complete()), ("a:changed", false));
+        for end in [End::Silent, End::Gap(Some(KIND)), End::Gap(None)] {
+            let (_, second) = kept(&end, |look, kind| look.keep_all(kind, at));
+            assert!(!second.is_complete() && !words(&second).contains("missing"));
+        }
+    }
+
+    #[test]
+    fn only_what_was_read_to_the_end_and_is_judged_as_it_was_is_whole() {
+        let (scope, schemas, rules, related, mask) =
+            (scope(), Schemas::default(), RuleSet::default(), Related::default(), MaskKey::new([0; 32]));
+        let (schemas, rules, related, mask) = (&schemas, &rules, &related, &mask);
+        let check = |end: &End, then: &Expected, is_whole: bool| {
+            let mut snapshot = Snapshot::default();
+            look_for(&expected(), &mut snapshot, &[("a", "{}")], end);
+            let lens = Lens { scope: &scope, expected: then, rules, schemas, related, mask };
+            let whole: BTreeMap<Kind, Timestamp> =
+                is_whole.then_some((KIND.into(), Timestamp::UNIX_EPOCH)).into_iter().collect();
+            assert_eq!(snapshot.whole(lens), whole);
+        };
+        check(&End::Complete, &expected(), true);
+        check(&End::Complete, &Expected::default(), false);
+        for end in [End::Silent, End::Gap(Some(KIND)), End::Gap(None)] {
+            check(&end, &expected(), false);
+        }
     }
 
     #[test]
@@ -1107,7 +1240,7 @@ mod tests {
             related: &related,
             mask: &mask,
         };
-        let mut look = Look::begin(lens, snapshot);
+        let mut look = Look::begin(lens, snapshot, Timestamp::UNIX_EPOCH);
         let text = r#"{"KmsKeyId":"mrk-1"}"#;
         look.take(&KIND.into(), [ItemText { name: "a", text, depth: Depth::Full }].into_iter());
         look.complete(&KIND.into());

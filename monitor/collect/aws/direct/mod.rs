@@ -141,6 +141,8 @@ pub struct Direct {
     pub parts: &'static [Part],
     /// Words of the service for something that does not exist.
     pub gone: &'static [&'static str],
+    /// Whether it changes without anybody calling for it, so that no log can tell that it is as it was.
+    pub is_restless: bool,
 }
 
 /// How to know in which region a thing is.
@@ -308,6 +310,11 @@ const fn part(call: Call, shape: &'static [Field]) -> Part {
 }
 
 impl Part {
+    /// Returns whether it is read of all things at once.
+    fn is_bulk(&self) -> bool {
+        self.join.is_some() && !self.call.with.iter().any(|(_, arg)| matches!(arg, Arg::Each(_)))
+    }
+
     /// Matches the items of the answer (`theirs`) to the things (`ours`).
     const fn join(mut self, theirs: &'static str, ours: &'static str) -> Self {
         self.join = Some((theirs, ours));
@@ -332,7 +339,7 @@ impl Direct {
     const fn new(kind: &'static str, service: &'static Service, name: &'static [&'static str]) -> Self {
         let gone: &[&str] = &[];
         let (list, named, shape, parts): (&[Call], &[Call], &[Field], &[Part]) = (&[], &[], &[], &[]);
-        Self { kind, service, list, named, keep: None, home: None, name, shape, parts, gone }
+        Self { kind, service, list, named, keep: None, home: None, name, shape, parts, gone, is_restless: false }
     }
 
     /// Returns the actions that must be allowed to read the kind.

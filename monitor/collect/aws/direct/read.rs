@@ -19,6 +19,7 @@ use super::shape::{self, Field, all, at, scalar};
 use super::{Arg, Call, Count, Direct, Home, Part};
 use crate::collect::aws::call::Caller;
 use crate::collect::aws::cloud_control::{Stop, gap};
+use crate::collect::aws::rescan::{self, Digest, Ledger};
 use crate::collect::http::CallError;
 use crate::collect::{Item, Read, Reading, Sink, Wanted};
 
@@ -76,23 +77,30 @@ enum Sought<'a> {
     Named(&'a str),
 }
 
+/// Of which parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// Those that are read of all things at once.
+    Bulk,
+    /// The others.
+    Single,
+}
+
 impl Reader<'_> {
-    /// Reads the kind to the end and says so, or says why not.
+    /// Reads the kind to the end; returns what is to be said then: that it was read, or why not.
     pub(in crate::collect::aws) async fn read_kind(
         &self,
         direct: &'static Direct,
-        kind: &Kind,
-        wanted: &Wanted,
-        sink: &Sink,
-    ) -> Result<(), Stop> {
+        (kind, wanted): (&Kind, &Wanted),
+        (ledger, sink): (&Ledger, &Sink),
+    ) -> Result<Read, Stop> {
         let listing =
             Listing { reader: self, direct, kind, wanted, failures: Failures::default(), bulk: Mutex::default() };
-        let said = match listing.run(sink).await {
-            Ok(()) => listing.outcome(),
-            Err(Stop::Failed(error)) => gap(Some(kind), error.reason, error.detail),
-            Err(stop) => return Err(stop),
-        };
-        sink.send(said).await.map_err(|_| Stop::Closed)
+        match listing.run(ledger, sink).await {
+            Ok(()) => Ok(listing.outcome()),
+            Err(Stop::Failed(error)) => Ok(gap(Some(kind), error.reason, error.detail)),
+            Err(stop) => Err(stop),
+        }
     }
 
     /// Reads one resource exactly, with the attributes that are wanted.
@@ -127,7 +135,7 @@ struct Found {
 }
 
 impl Listing<'_> {
-    async fn run(&self, sink: &Sink) -> Result<(), Stop> {
+    async fn run(&self, ledger: &Ledger, sink: &Sink) -> Result<(), Stop> {
         let [first, rest @ ..] = self.direct.list else { return Ok(()) };
         let hasher = RandomState::new();
         let mut told = HashSet::new();
@@ -136,10 +144,31 @@ impl Listing<'_> {
             let things = self.descend(rest, self.here(things).await).await?;
             let mut found = self.name_all(things)?;
             found.retain(|found| told.insert(hasher.hash_one(&found.name)));
-            self.complete(&mut found, Sought::All).await;
+            self.complete(&mut found, (Sought::All, Extent::Bulk)).await;
+            let kept = self.keep(&mut found, ledger);
+            self.complete(&mut found, (Sought::All, Extent::Single)).await;
             self.say(found, sink).await?;
+            if !kept.is_empty() {
+                let said = Read::Kept { kind: self.kind.clone(), names: kept, as_of: ledger.as_of };
+                sink.send(said).await.map_err(|_| Stop::Closed)?;
+            }
         }
         Ok(())
+    }
+
+    /// Takes out what is known to be as it was, of a kind of which more would have to be asked; returns the names.
+    fn keep(&self, found: &mut Vec<Found>, ledger: &Ledger) -> Vec<Box<str>> {
+        if !self.direct.parts.iter().any(|part| !part.is_bulk() && self.is_wanted(part)) {
+            return Vec::new();
+        }
+        found
+            .extract_if(.., |found| ledger.is_same(&found.name, found.digest()))
+            .map(|found| found.name.into())
+            .collect()
+    }
+
+    fn is_wanted(&self, part: &Part) -> bool {
+        part.shape.iter().any(|field| self.wanted.wants(self.kind, field.to))
     }
 
     async fn one(&self, name: &str) -> Result<Reading, CallError> {
@@ -154,7 +183,8 @@ impl Listing<'_> {
         let found = self.name_all(things)?.into_iter().find(|found| found.name == name);
         let Some(found) = found else { return Ok(Reading::Absent) };
         let mut found = vec![found];
-        self.complete(&mut found, Sought::Named(name)).await;
+        self.complete(&mut found, (Sought::Named(name), Extent::Bulk)).await;
+        self.complete(&mut found, (Sought::Named(name), Extent::Single)).await;
         // What was there a moment ago, and is not for one of its parts, is not proven to be gone.
         let went = || CallError::new(GapReason::Partial, "the resource is listed and yet not found");
         let item = found.into_iter().next().map(Found::into_item).ok_or_else(went)?;
@@ -336,13 +366,12 @@ impl Listing<'_> {
     }
 
     /// Reads what the list leaves out, as far as anybody looks at it, and marks what was not read.
-    async fn complete(&self, found: &mut Vec<Found>, sought: Sought<'_>) {
+    async fn complete(&self, found: &mut Vec<Found>, (sought, extent): (Sought<'_>, Extent)) {
         if !self.wanted.full.contains(self.kind) {
             return;
         }
-        for part in self.direct.parts {
-            let is_wanted = part.shape.iter().any(|field| self.wanted.wants(self.kind, field.to));
-            let answers = if is_wanted {
+        for part in self.direct.parts.iter().filter(|part| part.is_bulk() == (extent == Extent::Bulk)) {
+            let answers = if self.is_wanted(part) {
                 self.part(part, found, sought).await
             } else {
                 found.iter().map(|_| Said::Nothing).collect()
@@ -380,7 +409,7 @@ impl Listing<'_> {
         };
         let is_about = |found: &&Found| part.when.is_none_or(|when| when(&found.thing));
         let things: Vec<&Value> = found.iter().filter(is_about).map(|found| &found.thing).collect();
-        let is_bulk = !part.call.with.iter().any(|(_, arg)| matches!(arg, Arg::Each(_)));
+        let is_bulk = part.is_bulk();
         let batch = if is_bulk { things.len().max(1) } else { part.call.batch.max(1) };
         let asked: Vec<_> = things
             .chunks(batch)
@@ -461,6 +490,13 @@ impl Listing<'_> {
 }
 
 impl Found {
+    /// Returns the digest of all that was read of it.
+    fn digest(&self) -> Digest {
+        let attributes = self.attributes.iter().flat_map(|(name, value)| [name.clone(), value.to_string()]);
+        let shown: String = [self.thing.to_string()].into_iter().chain(attributes).collect();
+        rescan::digest(shown.as_bytes())
+    }
+
     fn into_item(self) -> Item {
         Item { name: self.name.into(), text: Value::Object(self.attributes).to_string().into() }
     }

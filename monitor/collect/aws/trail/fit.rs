@@ -113,7 +113,7 @@ fn is_long(id: &str) -> bool {
 }
 
 /// Returns the human name at the end of an ARN or address.
-fn short(id: &str) -> Option<&str> {
+pub(super) fn short(id: &str) -> Option<&str> {
     id.rsplit(['/', ':']).next().filter(|name| is_long(id) && !name.is_empty())
 }
 
@@ -161,6 +161,12 @@ pub(super) fn fit(record: &Record, deed: &Deed) -> Option<Fit> {
         },
         DriftKind::Changed => of(is_put || deed.paths.iter().any(|path| is_of_path(record, path, kind))),
     }
+}
+
+/// Returns whether an event made something of a kind, which was not there before.
+pub(super) fn makes(record: &Record, kind: &Kind) -> bool {
+    let made = MADE.iter().find_map(|verb| record.name.strip_prefix(verb));
+    made.is_some_and(|object| record.is_of_cloud_control() || is_object(object, kind))
 }
 
 /// Returns whether a kind is what an event is about: `DeleteDBInstance`, `RunInstances`, `CreateFunction20150331`.

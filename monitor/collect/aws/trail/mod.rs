@@ -24,6 +24,9 @@ mod record;
 mod suspects;
 #[cfg(test)]
 mod tests;
+mod written;
+
+pub(super) use self::written::{Touched, Written};
 
 /// How many requests AWS bears in a second.
 pub(super) const SLOW: &[(&str, f64)] = &[("cloudtrail", 2.0)];
@@ -94,24 +97,31 @@ impl Inquiry<'_> {
 
     /// Reads one page; returns where the next one is.
     async fn look_up(&mut self, asked: &Asked) -> Result<Option<String>, CallError> {
-        const OPERATION: &str = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents";
         self.lookups = self.lookups.saturating_sub(1);
-        let page: Page = self.caller.json("cloudtrail", OPERATION, asked).await?.json()?;
+        let page = page(self.caller, asked).await?;
         for event in page.events {
             // One record that is not as it should be hides no other.
             if let Some(record) = Record::of(event) {
                 self.suspects.take(&record);
             }
         }
-        Ok(page.next_token.filter(|token| !token.is_empty()))
+        Ok(page.next_token)
     }
+}
+
+/// Reads one page of events.
+async fn page(caller: &Caller, asked: &Asked) -> Result<Page, CallError> {
+    const OPERATION: &str = "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101.LookupEvents";
+    let page: Page = caller.json("cloudtrail", OPERATION, asked).await?.json()?;
+    Ok(Page { next_token: page.next_token.filter(|token| !token.is_empty()), ..page })
 }
 
 /// A look-up. Times are in seconds since 1970.
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Asked {
-    lookup_attributes: [Attribute; 1],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    lookup_attributes: Vec<Attribute>,
     #[serde(skip_serializing_if = "Option::is_none")]
     start_time: Option<i64>,
     end_time: i64,
@@ -128,9 +138,12 @@ struct Attribute {
 }
 
 impl Asked {
-    fn new(attribute_key: &'static str, value: &str, start: Option<Timestamp>, end: Timestamp) -> Self {
+    /// Asks for the events with an attribute, if one is given, of that time.
+    fn new(attribute: Option<(&'static str, &str)>, start: Option<Timestamp>, end: Timestamp) -> Self {
+        let attribute =
+            attribute.map(|(attribute_key, value)| Attribute { attribute_key, attribute_value: value.to_owned() });
         Self {
-            lookup_attributes: [Attribute { attribute_key, attribute_value: value.to_owned() }],
+            lookup_attributes: attribute.into_iter().collect(),
             start_time: start.map(Timestamp::as_second),
             // A second has begun, not ended.
             end_time: end.as_second() + 1,
@@ -141,7 +154,7 @@ impl Asked {
 
     fn by_name(deed: &Deed) -> Self {
         let (start, end) = window(deed);
-        Self::new("ResourceName", &deed.resource.name, start, end)
+        Self::new(Some(("ResourceName", &deed.resource.name)), start, end)
     }
 
     /// Asks for everything that wrote while any of these deeds may have been done.
@@ -150,7 +163,7 @@ impl Asked {
         let (start, end) = windows
             .map(|(start, end)| (start.unwrap_or_else(|| end.saturating_sub(LOOK_BACK).unwrap_or(Timestamp::MIN)), end))
             .reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))?;
-        Some(Self::new("ReadOnly", "false", Some(start), end))
+        Some(Self::new(Some(("ReadOnly", "false")), Some(start), end))
     }
 }
 

@@ -91,17 +91,27 @@ impl Record {
 
     /// Returns whether it is a call to what serves that kind.
     pub(super) fn serves(&self, kind: &Kind) -> bool {
-        let source = self.event_source.split('.').next().unwrap_or_default();
         if self.is_of_cloud_control() {
             return self.parameter("typeName").is_some_and(|named| named == kind.as_str());
         }
-        source == TAGGING || is_service(source, kind)
+        self.is_of_tagging() || is_service(self.source(), kind)
+    }
+
+    /// Returns the service that was called: `s3` of `s3.amazonaws.com`.
+    pub(super) fn source(&self) -> &str {
+        self.event_source.split('.').next().unwrap_or_default()
+    }
+
+    /// Returns whether it is a call that tags whatever its ARNs name.
+    pub(super) fn is_of_tagging(&self) -> bool {
+        self.source() == TAGGING
     }
 
     /// Returns whether it is a call that is told the kind of what it writes.
     pub(super) fn is_of_cloud_control(&self) -> bool {
-        let source = self.event_source.split('.').next().unwrap_or_default();
-        CLOUD_CONTROL.contains(&source) && self.parameter("typeName").is_some() && self.name.ends_with("Resource")
+        CLOUD_CONTROL.contains(&self.source())
+            && self.parameter("typeName").is_some()
+            && self.name.ends_with("Resource")
     }
 
     /// Returns a text among the parameters of the request. Records begin them with a small letter, emulators need not.

@@ -1,0 +1,194 @@
+//! What need not be read again, because it is known to be as it was.
+//!
+//! AWS keeps a log of every call that changes something, in every account, whether anybody asked for it or not: CloudTrail's
+//! event history. A kind of which that log tells nothing since it was last read, is as it was then, up to the time by which the
+//! log may be late. That is all that is concluded from it: nothing is opened and nothing resolved without having been read, and
+//! whatever the log cannot vouch for is read. Now and then everything is.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+
+use driftwarden_core::resource::{Kind, Scope};
+use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::call::Caller;
+use super::trail::{Touched, Written};
+use crate::collect::Wanted;
+
+/// By how much the log may be late, and a resource may still be changing after the call that changed it.
+const LAG: SignedDuration = SignedDuration::from_mins(15);
+
+/// What a scan reads of what the one before has read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Rescan {
+    /// Everything.
+    All,
+    /// Every list, and the details of what was written since or is listed otherwise than before.
+    #[default]
+    Lists,
+    /// Only the kinds of services that were written to.
+    Events,
+}
+
+/// What was last read of each scope.
+#[derive(Default)]
+pub(super) struct Memory(Mutex<HashMap<Scope, HashMap<Kind, Remembered>>>);
+
+/// What was last read of one kind.
+struct Remembered {
+    /// When the look began that last saw to it.
+    look: Timestamp,
+    /// When the look began that last read all of it.
+    read: Timestamp,
+    /// Which attributes mattered.
+    interest: u64,
+    /// Digest of what the list showed of each resource.
+    things: HashMap<Box<str>, Digest>,
+}
+
+pub(super) type Digest = [u8; 16];
+
+/// Returns the digest of what a list shows of a resource.
+pub(super) fn digest(shown: &[u8]) -> Digest {
+    let mut digest = Digest::default();
+    blake3::Hasher::new().update(shown).finalize_xof().fill(&mut digest);
+    digest
+}
+
+/// One look at one scope.
+pub(super) struct Again<'a> {
+    memory: &'a Memory,
+    scope: &'a Scope,
+    wanted: &'a Wanted,
+    rescan: Rescan,
+    /// What was written since the looks before; nothing where that is not known.
+    written: Option<Written>,
+}
+
+/// How a kind is to be read.
+pub(super) enum Way {
+    /// Not at all: it is as it was.
+    Keep,
+    /// As far as the ledger does not know better.
+    Read(Ledger),
+}
+
+/// What is known of the resources of one kind, and what is learned of them.
+pub(super) struct Ledger {
+    /// Until when what was not read again is known to be as it was.
+    pub(super) as_of: Timestamp,
+    /// When the look began that last read all of it.
+    read: Timestamp,
+    before: HashMap<Box<str>, Digest>,
+    now: Mutex<HashMap<Box<str>, Digest>>,
+}
+
+impl Ledger {
+    /// Notes what the list shows of a resource; returns whether it is as it was.
+    pub(super) fn is_same(&self, name: &str, digest: Digest) -> bool {
+        self.now.lock().insert(name.into(), digest);
+        self.before.get(name) == Some(&digest)
+    }
+}
+
+impl<'a> Again<'a> {
+    /// Asks the log, if there is anything of which it may tell that it need not be read.
+    pub(super) async fn begin(
+        (memory, rescan, all_every): (&'a Memory, Rescan, SignedDuration),
+        (scope, wanted): (&'a Scope, &'a Wanted),
+        caller: &Caller,
+    ) -> Self {
+        let since = memory.retain(scope, |kind, known| {
+            let is_due = wanted.began.duration_since(known.read) >= all_every;
+            let is_agreed = wanted.remembered.get(kind) == Some(&known.look) && known.look <= wanted.began;
+            rescan != Rescan::All && !is_due && is_agreed && known.interest == interest(wanted, kind)
+        });
+        let written = match since {
+            None => None,
+            Some(since) => {
+                let asked = Written::between(caller, (before(since), wanted.began)).await;
+                asked
+                    .inspect_err(|error| tracing::debug!(%scope, error = error.detail, "reading everything again"))
+                    .ok()
+            }
+        };
+        Self { memory, scope, wanted, rescan, written }
+    }
+
+    /// Returns how a kind is to be read. One that is `restless` changes without anybody calling.
+    pub(super) fn way(&self, kind: &Kind, is_restless: bool) -> Way {
+        let began = self.wanted.began;
+        let anew = || Ledger { as_of: before(began), read: began, before: HashMap::new(), now: Mutex::default() };
+        let Some(written) = self.written.as_ref().filter(|_| !is_restless) else {
+            return Way::Read(anew());
+        };
+        let mut scopes = self.memory.0.lock();
+        let Some(known) = scopes.get_mut(self.scope).and_then(|kinds| kinds.get_mut(kind)) else {
+            return Way::Read(anew());
+        };
+        let touched = written.of(kind, known.things.keys().map(|name| &**name));
+        match touched {
+            Touched::Any => Way::Read(anew()),
+            Touched::Nothing if self.rescan == Rescan::Events => {
+                known.look = began;
+                Way::Keep
+            }
+            touched => {
+                let mut things = std::mem::take(&mut known.things);
+                if let Touched::These(names) = touched {
+                    things.retain(|name, _| !names.contains(name));
+                }
+                Way::Read(Ledger { before: things, read: known.read, ..anew() })
+            }
+        }
+    }
+
+    /// Returns until when what is not read in this look is known to be as it was.
+    pub(super) fn as_of(&self) -> Timestamp {
+        before(self.wanted.began)
+    }
+
+    /// Remembers a kind that was read to the end.
+    pub(super) fn learn(&self, kind: &Kind, ledger: Ledger) {
+        if self.rescan == Rescan::All {
+            return;
+        }
+        let interest = interest(self.wanted, kind);
+        let Ledger { read, now, .. } = ledger;
+        let known = Remembered { look: self.wanted.began, read, interest, things: now.into_inner() };
+        self.memory.0.lock().entry(self.scope.clone()).or_default().insert(kind.clone(), known);
+    }
+
+    /// Forgets a kind that was not.
+    pub(super) fn forget(&self, kind: &Kind) {
+        if let Some(kinds) = self.memory.0.lock().get_mut(self.scope) {
+            kinds.remove(kind);
+        }
+    }
+}
+
+impl Memory {
+    /// Forgets of a scope what does not hold any more; returns the earliest look that saw to any of the rest.
+    fn retain(&self, scope: &Scope, holds: impl Fn(&Kind, &Remembered) -> bool) -> Option<Timestamp> {
+        let mut scopes = self.0.lock();
+        let kinds = scopes.get_mut(scope)?;
+        kinds.retain(|kind, known| holds(kind, known));
+        kinds.values().map(|known| known.look).min()
+    }
+}
+
+fn before(look: Timestamp) -> Timestamp {
+    look.saturating_sub(LAG).unwrap_or(Timestamp::MIN)
+}
+
+fn interest(wanted: &Wanted, kind: &Kind) -> u64 {
+    let hasher = BuildHasherDefault::<DefaultHasher>::default();
+    hasher.hash_one((wanted.full.contains(kind), wanted.attributes.get(kind)))
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 //!
 //! Nothing is saved here; that a scan is saved whole is the store's business.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use driftwarden_core::decide::Action;
@@ -13,8 +14,14 @@ use super::*;
 
 mod cycles;
 mod grid;
+mod kept;
 mod rehearsal;
 mod world;
+
+thread_local! {
+    /// What time it is for whom this thread tests.
+    static NOW: Cell<Timestamp> = const { Cell::new(Timestamp::UNIX_EPOCH) };
+}
 
 /// Git has no past.
 struct NoPast;
@@ -76,7 +83,7 @@ impl Watcher {
             related: &related,
             policy: &self.policy,
             mask: &MaskKey::new([7; 32]),
-            clock: || Timestamp::UNIX_EPOCH,
+            clock: || NOW.get(),
         };
         let known = (self.findings.values().cloned().collect(), None);
         let report = observe(&pass, &mut self.memory, known, Confirm::WhatWouldOpen).await;

@@ -91,6 +91,8 @@ pub struct Pass<'a> {
     pub mask: &'a MaskKey,
     /// What time it is.
     pub clock: fn() -> Timestamp,
+    /// Is told of whatever is read.
+    pub watcher: &'a (dyn Fn(&Scope, &Read) + Sync),
 }
 
 /// What a pass found.
@@ -206,6 +208,7 @@ async fn look(
     let collect = pass.collector.collect(pass.scope, &wanted, sink).instrument(info_span!("collect"));
     let compare = async {
         while let Some(read) = pages.recv().await {
+            (pass.watcher)(pass.scope, &read);
             take(&mut look, pass.scope, read);
         }
     };

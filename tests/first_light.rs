@@ -71,6 +71,9 @@ fn a_scan_finds_what_was_planted_and_nothing_else() {
     let aws = gaps(&document, "prod");
     assert!(aws.contains("AWS::SNS::Topic denied"), "{aws:?}");
     assert!(aws.contains("AWS::Logs::LogGroup throttled"), "{aws:?}");
+    let requests = document["requests"].as_array().unwrap().iter();
+    let slowed: Vec<_> = requests.map(|of| (of["cloud"].as_str().unwrap(), of["throttled"] != 0)).collect();
+    assert_eq!(slowed, [("prod", true), ("shop", false)]);
     assert_eq!(gaps(&document, "shop"), ["Secret denied".to_owned()].into());
     assert_eq!(document["scan"]["complete"], false);
 }

@@ -123,3 +123,18 @@ fn without_a_log_everything_is_read_every_time() {
     world.await_open(&[3, 19]);
     assert_eq!(world.age(), SignedDuration::ZERO);
 }
+
+#[test]
+fn a_scan_says_how_much_it_asked() {
+    let Some(mut world) = World::start("all", |_| ()) else { return };
+    world.await_open(&[19]);
+    world.daemon.stop();
+    world.recorder.take();
+    let (_, document) = world.daemon.scan_json();
+    let asked = world.recorder.take().len();
+    assert!(asked > 2 * BUCKETS);
+    assert_eq!(document["requests"], json!([{"cloud": "c", "made": asked, "throttled": 0}]));
+    let config = world.daemon.config();
+    let (_, shown, error) = world.daemon.cli(&["scan", "--config", config.to_str().unwrap()]);
+    assert!(shown.contains(&format!("c: {} requests\n", world.recorder.take().len())), "{shown}{error}");
+}

@@ -169,6 +169,7 @@ async fn scan_scope(
         policy: &plan.config.policy,
         mask: &shared.mask,
         clock: schedule::now,
+        watcher: &|_, _| (),
     };
     scan::scan(&pass, &mut memory, &*shared.store, shared.epoch).await?;
     shared.outbox.wake();
@@ -236,6 +237,28 @@ impl Collector for Blind {
     }
 }
 
+/// How far a scan has come.
+pub enum Progress<'a> {
+    /// So many more resources of a kind were read.
+    Resources(&'a Scope, &'a Kind, usize),
+    /// A kind was read, as far as it could be.
+    Kind(&'a Scope, &'a Kind),
+    /// A scope was looked at.
+    Scope(&'a Scope),
+}
+
+impl<'a> Progress<'a> {
+    fn of(scope: &'a Scope, read: &'a Read) -> Option<Self> {
+        match read {
+            Read::Page { kind, items, .. } => Some(Self::Resources(scope, kind, items.len())),
+            Read::Kept { kind, names, .. } => Some(Self::Resources(scope, kind, names.len())),
+            Read::Complete(kind) => Some(Self::Kind(scope, kind)),
+            Read::Gap(gap) => gap.kind.as_ref().map(|kind| Self::Kind(scope, kind)),
+            Read::KeptAll { .. } => None,
+        }
+    }
+}
+
 /// One pass over one scope, without a store.
 pub struct OnePass {
     /// Which scope.
@@ -247,11 +270,11 @@ pub struct OnePass {
 }
 
 /// Looks once at every scope of the configured clouds (only those named, if any are) and returns what was found. Saves
-/// nothing, tells nobody and mends nothing. `progress` is told of each scope that was read.
+/// nothing, tells nobody and mends nothing. `progress` is told how far it has come.
 pub async fn scan_once(
     config: Config,
     only: &[String],
-    progress: &(dyn Fn(&Scope) + Sync),
+    progress: &(dyn Fn(Progress<'_>) + Sync),
 ) -> anyhow::Result<Vec<OnePass>> {
     let plan = Plan::build(config, None).await?;
     for source in &plan.sources {
@@ -302,7 +325,7 @@ async fn look_once(
     cycle: &Cycle<'_>,
     (scope, collector): Reader,
     (registry, mask): (&Registry, &MaskKey),
-    progress: &(dyn Fn(&Scope) + Sync),
+    progress: &(dyn Fn(Progress<'_>) + Sync),
 ) -> OnePass {
     let Cycle { plan, said, stacks } = cycle;
     let asked = sources::asked(said, &scope, &*collector, stacks).await;
@@ -321,10 +344,11 @@ async fn look_once(
         policy: &plan.config.policy,
         mask,
         clock: schedule::now,
+        watcher: &|scope, read| Progress::of(scope, read).into_iter().for_each(progress),
     };
     let report = scan::look_once(&pass).await;
     let revisions = pass.revisions.clone();
     drop(pass);
-    progress(&scope);
+    progress(Progress::Scope(&scope));
     OnePass { scope, revisions, report }
 }

@@ -46,7 +46,7 @@ use crate::telemetry::events::ConfigReloaded;
 use crate::telemetry::metrics::METRICS;
 use crate::telemetry::present::Watched;
 use crate::view::some_of;
-pub use clouds::{OnePass, scan_once};
+pub use clouds::{OnePass, Progress, scan_once};
 use sources::InForce;
 
 /// How often a cloud is scanned if its configuration does not say.

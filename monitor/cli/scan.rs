@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal as _, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::Context as _;
 use clap::{Args as ClapArgs, ValueEnum};
@@ -13,9 +14,10 @@ use serde::Serialize;
 
 use super::exit;
 use super::table::{self, Row};
-use crate::app::{self, OnePass};
+use crate::app::{self, OnePass, Progress};
 use crate::config::{Config, DEFAULT_PATH};
 use crate::schedule;
+use crate::telemetry::metrics::{METRICS, Requests};
 use crate::view::{self, FindingView, IgnoredView, some_of};
 
 /// What `scan` is told on the command line.
@@ -55,6 +57,15 @@ struct ScanView {
     revisions: Vec<Revision>,
     findings: Vec<FindingView>,
     ignored: Vec<IgnoredView>,
+    requests: Vec<RequestsView>,
+}
+
+/// How much was asked of a cloud.
+#[derive(Debug, Serialize)]
+struct RequestsView {
+    cloud: String,
+    made: u64,
+    throttled: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -112,11 +123,8 @@ pub(super) async fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 async fn scan(args: &Args, config: Config, progress: &ProgressBar) -> anyhow::Result<ExitCode> {
     let started_at = schedule::now();
-    let passes = app::scan_once(config, &args.cloud, &|scope| {
-        progress.inc(1);
-        progress.set_message(scope.to_string());
-    })
-    .await;
+    let shown = Shown { bar: progress, kinds: AtomicUsize::new(0), resources: AtomicUsize::new(0) };
+    let passes = app::scan_once(config, &args.cloud, &|step| shown.tell(&step)).await;
     progress.finish_and_clear();
     let passes = passes?;
     let now = schedule::now();
@@ -131,6 +139,26 @@ async fn scan(args: &Args, config: Config, progress: &ProgressBar) -> anyhow::Re
         Output::Table => print(&passes, &findings, now)?,
     }
     Ok(code(&passes, &findings, args.fail_on))
+}
+
+/// What is shown of how far a scan has come.
+struct Shown<'a> {
+    bar: &'a ProgressBar,
+    kinds: AtomicUsize,
+    resources: AtomicUsize,
+}
+
+impl Shown<'_> {
+    fn tell(&self, step: &Progress<'_>) {
+        let (scope, kind, (kinds, resources)) = match step {
+            Progress::Scope(_) => return self.bar.inc(1),
+            Progress::Resources(scope, kind, count) => (scope, kind, (0, *count)),
+            Progress::Kind(scope, kind) => (scope, kind, (1, 0)),
+        };
+        let kinds = kinds + self.kinds.fetch_add(kinds, Ordering::Relaxed);
+        let resources = resources + self.resources.fetch_add(resources, Ordering::Relaxed);
+        self.bar.set_message(format!("{kinds} kinds, {resources} resources; {scope} {kind}"));
+    }
 }
 
 /// Writes log lines to standard error without tearing the progress that is shown there.
@@ -151,7 +179,7 @@ fn progress() -> ProgressBar {
     let target =
         if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
     let bar = ProgressBar::with_draw_target(None, target);
-    if let Ok(style) = ProgressStyle::with_template("{spinner} scanning: {pos} scopes read {wide_msg}") {
+    if let Ok(style) = ProgressStyle::with_template("{spinner} scanning: {pos} scopes, {wide_msg}") {
         bar.set_style(style);
     }
     bar.enable_steady_tick(std::time::Duration::from_millis(100));
@@ -184,7 +212,13 @@ fn view(passes: &[OnePass], findings: &[&Finding], (started_at, now): (Timestamp
         revisions,
         findings: findings.iter().map(|finding| FindingView::from(*finding)).collect(),
         ignored: ignored(passes),
+        requests: requests(),
     }
+}
+
+fn requests() -> Vec<RequestsView> {
+    let view = |(cloud, Requests { made, throttled })| RequestsView { cloud, made, throttled };
+    METRICS.requests().into_iter().map(view).collect()
 }
 
 /// Returns what ignore rules hid. One complete look that hid nothing by a rule is all that a scan can say of it.
@@ -239,6 +273,10 @@ fn print(passes: &[OnePass], findings: &[&Finding], now: Timestamp) -> anyhow::R
         if let Some(kinds) = some_of(&without_schema) {
             writeln!(out, "  compared without the provider's own schema: {kinds}")?;
         }
+    }
+    for RequestsView { cloud, made, throttled } in requests() {
+        let slowed = if throttled > 0 { format!(", {throttled} of them throttled") } else { String::new() };
+        writeln!(out, "{cloud}: {made} requests{slowed}")?;
     }
     for ignored in ignored(passes) {
         writeln!(out, "{}", ignored_line(&ignored))?;

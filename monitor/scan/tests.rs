@@ -84,6 +84,7 @@ impl Watcher {
             policy: &self.policy,
             mask: &MaskKey::new([7; 32]),
             clock: || NOW.get(),
+            watcher: &|_, _| (),
         };
         let known = (self.findings.values().cloned().collect(), None);
         let report = observe(&pass, &mut self.memory, known, Confirm::WhatWouldOpen).await;

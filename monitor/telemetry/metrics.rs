@@ -65,10 +65,20 @@ struct TraceLabels {
     trace_id: String,
 }
 
+/// How much was asked of a cloud since the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Requests {
+    /// Requests that were made, each repetition as one.
+    pub made: u64,
+    /// Answers that asked to slow down.
+    pub throttled: u64,
+}
+
 /// All metrics and the registry that prints them.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Mutex<Registry>,
+    requests: Mutex<BTreeMap<String, Requests>>,
     world: Mutex<World>,
     present: Present,
     findings_opened: Family<CloudLabels, Counter>,
@@ -113,6 +123,7 @@ impl Default for Metrics {
             findings_resolved: Family::default(),
             scan_duration: Family::new_with_constructor(scan_buckets),
             detection_delay: Family::new_with_constructor(delay_buckets),
+            requests: Mutex::default(),
             cloud_requests: Family::default(),
             cloud_throttles: Family::default(),
             schema_reads: Family::default(),
@@ -223,11 +234,18 @@ impl Metrics {
         self.world.lock().set(scope, state);
     }
 
+    /// Returns how much was asked of each cloud.
+    pub fn requests(&self) -> BTreeMap<String, Requests> {
+        self.requests.lock().clone()
+    }
+
     pub(super) fn cloud_request(&self, cloud: &str, service: &str, code: u16) {
+        self.requests.lock().entry(cloud.to_owned()).or_default().made += 1;
         self.cloud_requests.get_or_create_owned(&RequestLabels::of(cloud, service, &code.to_string())).inc();
     }
 
     pub(super) fn cloud_throttle(&self, cloud: &str, service: &str) {
+        self.requests.lock().entry(cloud.to_owned()).or_default().throttled += 1;
         self.cloud_throttles.get_or_create_owned(&ServiceLabels::of(cloud, service)).inc();
     }
 

@@ -402,7 +402,13 @@ fn concerned(lens: &Lens<'_>, suspicion: &Evidence) -> Wanted {
     };
     let attributes = rule.and_then(|rule| rule.attributes());
     let attributes = attributes.map(|names| (kind.clone(), names.into_iter().map(Box::from).collect()));
-    Wanted { full: [kind.clone()].into(), attributes: attributes.into_iter().collect(), ..Wanted::default() }
+    Wanted {
+        full: [kind.clone()].into(),
+        attributes: attributes.into_iter().collect(),
+        // What Git calls by a name may be there under another.
+        by_any_name: suspicion.subject == Subject::Drift(DriftKind::Missing),
+        ..Wanted::default()
+    }
 }
 
 /// What is left of an evidence after a rehearsal, and the text that was rehearsed on.

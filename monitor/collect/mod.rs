@@ -124,6 +124,9 @@ pub struct Wanted {
     pub full: BTreeSet<Kind>,
     /// Of some of these, the attributes that matter, where not all do.
     pub attributes: BTreeMap<Kind, BTreeSet<Box<str>>>,
+    /// Whether what is asked for may be called by a name that people use instead of its identifier: then only a list proves that
+    /// there is none.
+    pub by_any_name: bool,
     /// When the look began.
     pub began: Timestamp,
     /// Kinds of which everything is remembered and would be judged as it was, and when the look began that last saw to it. What

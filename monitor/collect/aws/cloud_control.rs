@@ -6,16 +6,18 @@ use std::collections::{BTreeSet, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use driftwarden_core::resource::{Depth, Gap, GapReason, Kind};
+use driftwarden_core::normalize;
+use driftwarden_core::resource::{Depth, Gap, GapReason, Kind, Provider};
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::call::Caller;
 use super::home::{Home, Homes, Sought};
 use super::rescan::{Ledger, digest};
 use crate::collect::http::CallError;
-use crate::collect::{Item, Read, Reading, Sink};
+use crate::collect::{Item, Read, Reading, Sink, Wanted};
 
 const SERVICE: &str = "cloudcontrolapi";
 /// Resources asked for in one page; the most that the service gives.
@@ -99,7 +101,7 @@ impl CloudControl<'_> {
 
     /// Reads one resource exactly. That there is none counts only from a service that can list the kind, just now, and does
     /// not list it.
-    pub(super) async fn read(&self, kind: &Kind, name: &str) -> Result<Reading, CallError> {
+    pub(super) async fn read(&self, kind: &Kind, (name, wanted): (&str, &Wanted)) -> Result<Reading, CallError> {
         let homes = Homes::ask(self.caller, kind, Sought::Named(name)).await?;
         if homes.of(name) == Home::Elsewhere {
             return Ok(Reading::Absent);
@@ -107,24 +109,26 @@ impl CloudControl<'_> {
         match self.get(kind, name).await {
             Ok(item) if !homes.has(&item) => Ok(Reading::Absent),
             Ok(item) => Ok(Reading::Found(item.text, Depth::Full)),
-            Err(error) if is_not_found(&error) => self.prove_absence(kind, name).await,
+            Err(error) if is_not_found(&error) => {
+                let is_sought = |item: &Item| {
+                    let shown = || serde_json::from_str(&item.text).unwrap_or_default();
+                    *item.name == *name || wanted.by_any_name && is_called(kind, (&item.name, &shown()), name)
+                };
+                self.check_unlisted(kind, is_sought).await?;
+                Ok(Reading::Absent)
+            }
             Err(error) => Err(error),
         }
     }
 
-    async fn prove_absence(&self, kind: &Kind, name: &str) -> Result<Reading, CallError> {
-        self.check_unlisted(kind, &BTreeSet::from([name.into()])).await?;
-        Ok(Reading::Absent)
-    }
-
-    /// Reads the list again, from the beginning, until it has one of these names. Who may not read a resource may be told
-    /// that there is none.
-    async fn check_unlisted(&self, kind: &Kind, names: &BTreeSet<Box<str>>) -> Result<(), CallError> {
+    /// Reads the list again, from the beginning, until it has what is sought. Who may not read a resource may be told that
+    /// there is none.
+    async fn check_unlisted(&self, kind: &Kind, is_sought: impl Fn(&Item) -> bool) -> Result<(), CallError> {
         let (mut tokens, mut token) = (HashSet::new(), None::<String>);
         while tokens.len() < self.max_pages as usize {
             let (items, next) = self.page(kind, token.as_deref()).await?;
-            if items.iter().any(|item| names.contains(&item.name)) {
-                return Err(CallError::new(GapReason::Partial, "a resource is listed and yet not found"));
+            if let Some(item) = items.iter().find(|item| is_sought(item)) {
+                return Err(listed_as(&item.name));
             }
             let Some(next) = next else { return Ok(()) };
             if !tokens.insert(next.clone()) {
@@ -134,6 +138,18 @@ impl CloudControl<'_> {
         }
         Err(CallError::new(GapReason::Partial, "a resource is not found, and the list does not end"))
     }
+}
+
+/// Returns whether people know a resource by that name: its identifier, and the attributes that were read.
+pub(super) fn is_called(kind: &Kind, (identifier, attributes): (&str, &Value), name: &str) -> bool {
+    let names = normalize::names(Provider::Aws, kind, identifier, attributes);
+    let nicknames = normalize::nicknames(kind, attributes);
+    names.iter().chain(&nicknames).any(|known| known == name)
+}
+
+/// Says that there is something after all, in a list.
+pub(super) fn listed_as(identifier: &str) -> CallError {
+    CallError::new(GapReason::Partial, format!("it is listed, as `{identifier}`, and yet not found"))
 }
 
 /// Returns whether the service, and not something before it, said that there is no such resource.
@@ -253,7 +269,8 @@ impl Listing<'_> {
     async fn outcome(mut self) -> Read {
         // What went between the list and its own reading is not listed any more.
         if self.first_failure.is_none() && !self.lost.is_empty() {
-            self.first_failure = self.control.check_unlisted(self.kind, &self.lost).await.err();
+            let is_lost = |item: &Item| self.lost.contains(&item.name);
+            self.first_failure = self.control.check_unlisted(self.kind, is_lost).await.err();
         }
         match self.first_failure {
             None => Read::Complete(self.kind.clone()),

@@ -605,7 +605,7 @@ impl Collector for Aws {
         let (caller, max_pages) = (&caller, self.config.max_pages);
         let read = match self.direct(&id.kind) {
             Some(direct) => Reader { caller, max_pages }.read(direct, &id.kind, (&id.name, wanted)).await,
-            None => CloudControl { caller, max_pages }.read(&id.kind, &id.name).await,
+            None => CloudControl { caller, max_pages }.read(&id.kind, (&id.name, wanted)).await,
         };
         read.map_err(|error| unread(format!("`{id}`"), error))
     }

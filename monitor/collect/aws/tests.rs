@@ -359,6 +359,24 @@ async fn absence_needs_a_listing_of_the_same_kind() {
 }
 
 #[tokio::test]
+async fn what_people_call_so_is_not_absent_because_it_is_no_identifier() {
+    let renamed = |asked: &Asked| match &*asked.operation {
+        "ListResources" => {
+            let url = "https://sqs.eu-west-1.amazonaws.com/111111111111/jobs";
+            let listed = json!({"Identifier": url, "Properties": json!({"QueueName": "jobs"}).to_string()});
+            say(200, json!({"TypeName": KIND, "ResourceDescriptions": [listed]}).to_string())
+        }
+        _ => refuse(400, "ResourceNotFoundException"),
+    };
+    let server = Server::start(move |asked, _| renamed(asked)).await;
+    let aws = aws(server.address, &json!({}));
+    let wanted = |by_any_name| Wanted { by_any_name, ..Wanted::default() };
+    assert_eq!(aws.read(&id("jobs"), &wanted(true)).await.unwrap_err().reason(), GapReason::Partial);
+    assert_eq!(aws.read(&id("jobs"), &wanted(false)).await.unwrap(), Reading::Absent);
+    assert_eq!(aws.read(&id("other"), &wanted(true)).await.unwrap(), Reading::Absent);
+}
+
+#[tokio::test]
 async fn absence_is_not_believed_while_the_listing_fails() {
     join_all(faults().into_iter().map(|(name, reply, reason)| async move {
         let server = Server::start(move |asked, _| match asked.operation.as_str() {

@@ -126,7 +126,7 @@ pub fn names(provider: Provider, kind: &Kind, identifier: &str, attributes: &Val
             ];
             own.iter()
                 .filter_map(|name| attribute(name))
-                .chain(["Arn", "ARN"].iter().filter_map(|name| attribute(name)))
+                .chain(["Arn", "ARN", &format!("{last}Arn")].iter().filter_map(|name| attribute(name)))
                 .collect()
         }
         Provider::Kubernetes => {
@@ -141,6 +141,20 @@ pub fn names(provider: Provider, kind: &Kind, identifier: &str, attributes: &Val
     names.sort();
     names.dedup();
     names
+}
+
+/// Returns what people call a resource of EC2, whose identifier nobody chose: its tag `Name`. Anybody who may tag may take any
+/// name, so it counts where nothing is called so by a name of its own, and what looks like an identifier is none.
+pub fn nicknames(kind: &Kind, attributes: &Value) -> Vec<String> {
+    let tags = attributes.get("Tags").and_then(Value::as_array).filter(|_| kind.as_str().starts_with("AWS::EC2::"));
+    let name = |tag: &Value| (tag.get("Key")? == "Name").then(|| tag.get("Value")?.as_str().map(ToOwned::to_owned))?;
+    tags.into_iter().flatten().filter_map(name).filter(|name| !is_drawn(name)).collect()
+}
+
+/// Returns whether a name is of the form in which EC2 draws its identifiers: `i-0abc…`.
+fn is_drawn(name: &str) -> bool {
+    let is_hex = |end: &str| end.len() >= 8 && end.bytes().all(|byte| byte.is_ascii_hexdigit());
+    name.is_empty() || name.rsplit_once('-').is_some_and(|(_, end)| is_hex(end))
 }
 
 /// Returns the last part of an ARN, a URL or a path.
@@ -165,8 +179,23 @@ mod tests {
         let url = "https://sqs.eu-west-1.amazonaws.com/123456789012/jobs";
         check(Provider::Aws, "AWS::SQS::Queue", url, &json!({"QueueName": "jobs"}), &["jobs"]);
         check(Provider::Aws, "AWS::SNS::Topic", "arn:aws:sns:eu-west-1:123456789012:alerts", &json!({}), &["alerts"]);
+        let service = json!({"ServiceName": "web", "ServiceArn": "arn:aws:ecs:eu-west-1:1:service/prod/web"});
+        let known = ["arn:aws:ecs:eu-west-1:1:service/prod/web", "web", "web|prod"];
+        check(Provider::Aws, "AWS::ECS::Service", "arn:aws:ecs:eu-west-1:1:service/prod/web|prod", &service, &known);
         check(Provider::Aws, "AWS::EC2::SecurityGroup", "sg-1", &json!({"GroupName": "web"}), &["web"]);
         check(Provider::Kubernetes, "Pod", "shop/cart", &json!({"metadata": {"name": "cart"}}), &["cart"]);
+    }
+
+    #[test]
+    fn what_nobody_could_name_is_known_by_its_tag() {
+        let tagged = |value: &str| json!({"Tags": [{"Key": "team", "Value": "web"}, {"Key": "Name", "Value": value}]});
+        let check = |kind: &str, name: &str, expected: &[&str]| {
+            assert_eq!(nicknames(&kind.into(), &tagged(name)), expected, "{kind} {name}");
+        };
+        check("AWS::EC2::VPC", "shop", &["shop"]);
+        check("AWS::EC2::VPC", "vpc-0123456789abcdef0", &[]);
+        check("AWS::EC2::VPC", "", &[]);
+        check("AWS::S3::Bucket", "logs", &[]);
     }
 
     #[test]

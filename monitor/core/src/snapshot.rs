@@ -231,7 +231,7 @@ impl Lens<'_> {
         normalize::normalize(self.scope.provider, kind, &mut attributes);
         let labels = normalize::labels(self.scope.provider, &attributes);
         let resource = Resource { id: self.scope.id(kind, item.name), labels, attributes, depth: item.depth };
-        let declared = self.find(kind, item.name, &names);
+        let declared = self.find((kind, item.name), &names, &resource.attributes);
         let desired = declared.and_then(|at| self.expected.kind(kind)?.item(at));
         let is_unmanaged = desired.is_none() && !is_owned && self.expected.reports_unmanaged(kind);
         let verdicts = self.verdicts(&resource, desired);
@@ -247,9 +247,11 @@ impl Lens<'_> {
         })
     }
 
-    fn find(&self, kind: &Kind, name: &str, others: &[String]) -> Option<usize> {
+    fn find(&self, (kind, name): (&Kind, &str), others: &[String], attributes: &Value) -> Option<usize> {
         let expected = self.expected.kind(kind)?;
-        expected.find(name).or_else(|| others.iter().find_map(|name| expected.find(name)))
+        let known = expected.find(name).or_else(|| others.iter().find_map(|name| expected.find(name)));
+        let called = || normalize::nicknames(kind, attributes).iter().find_map(|name| expected.find(name));
+        known.or_else(called)
     }
 
     fn compare(&self, desired: &Desired, (resource, names): (&Resource, &[String]), schema: &Schema) -> Comparison {
@@ -373,7 +375,8 @@ impl Lens<'_> {
         let id = &evidence.resource;
         let attributes: Value = serde_json::from_str(text).ok()?;
         let names = normalize::names(self.scope.provider, &id.kind, &id.name, &attributes);
-        let desired = self.expected.kind(&id.kind)?.item(self.find(&id.kind, &id.name, &names)?)?;
+        let at = self.find((&id.kind, &id.name), &names, &attributes)?;
+        let desired = self.expected.kind(&id.kind)?.item(at)?;
         let labels = normalize::labels(self.scope.provider, &attributes);
         let resource = Resource { id: id.clone(), labels, attributes, depth };
         let ignore = ignore::together(self.expected.ignores(&desired.origin.source), desired, &resource);
@@ -1145,6 +1148,33 @@ mod tests {
         keep(&mut look, &kind);
         look.complete(&kind);
         (first, look.finish())
+    }
+
+    #[test]
+    fn what_is_known_by_its_tag_is_what_git_calls_so_unless_two_are() {
+        let network = Desired { kind: "AWS::EC2::VPC".into(), ..bucket("shop", json!({"CidrBlock": "10.0.0.0/16"})) };
+        let expected = Expected::new(vec![network], Some(Unmanaged::DeclaredKinds));
+        let (scope, schemas, rules, related, mask) =
+            (scope(), Schemas::default(), RuleSet::default(), Related::default(), MaskKey::new([0; 32]));
+        let (schemas, rules, related, mask) = (&schemas, &rules, &related, &mask);
+        let lens = Lens { scope: &scope, expected: &expected, rules, schemas, related, mask };
+        let check = |tags: &[&str], words_seen: &str, gaps: usize| {
+            let mut snapshot = Snapshot::default();
+            let mut look = Look::begin(lens, &mut snapshot, Timestamp::UNIX_EPOCH);
+            let kind = Kind::from("AWS::EC2::VPC");
+            for (at, tag) in tags.iter().enumerate() {
+                let text = json!({"CidrBlock": "10.0.0.0/16", "Tags": [{"Key": "Name", "Value": tag}]}).to_string();
+                let item = ItemText { name: &format!("vpc-{at}"), text: &text, depth: Depth::Full };
+                look.take(&kind, [item].into_iter());
+            }
+            look.complete(&kind);
+            let sights = look.finish();
+            assert_eq!((words(&sights).as_str(), sights.gaps.len()), (words_seen, gaps), "{tags:?}");
+        };
+        check(&["shop"], "", 0);
+        check(&["shop", "other"], "vpc-1:unmanaged", 0);
+        check(&["other"], "shop:missing vpc-0:unmanaged", 0);
+        check(&["shop", "shop"], "", 1);
     }
 
     #[test]

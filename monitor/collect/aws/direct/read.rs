@@ -18,7 +18,7 @@ use super::service::Arguments;
 use super::shape::{self, Field, all, at, scalar};
 use super::{Arg, Call, Count, Direct, Home, Part};
 use crate::collect::aws::call::Caller;
-use crate::collect::aws::cloud_control::{Stop, gap};
+use crate::collect::aws::cloud_control::{Stop, gap, is_called, listed_as};
 use crate::collect::aws::rescan::{self, Digest, Ledger};
 use crate::collect::http::CallError;
 use crate::collect::{Item, Read, Reading, Sink, Wanted};
@@ -177,11 +177,11 @@ impl Listing<'_> {
             named => self.every(named, Sought::Named(name)).await,
         };
         let things = match things {
-            Err(error) if error.is(self.direct.gone) => return Ok(Reading::Absent),
+            Err(error) if error.is(self.direct.gone) => Vec::new(),
             things => things?,
         };
         let found = self.name_all(things)?.into_iter().find(|found| found.name == name);
-        let Some(found) = found else { return Ok(Reading::Absent) };
+        let Some(found) = found else { return self.prove_absence(name).await };
         let mut found = vec![found];
         self.complete(&mut found, (Sought::Named(name), Extent::Bulk)).await;
         self.complete(&mut found, (Sought::Named(name), Extent::Single)).await;
@@ -189,6 +189,18 @@ impl Listing<'_> {
         let went = || CallError::new(GapReason::Partial, "the resource is listed and yet not found");
         let item = found.into_iter().next().map(Found::into_item).ok_or_else(went)?;
         Ok(Reading::Found(item.text, Depth::Partial))
+    }
+
+    /// Returns that there is none of that name. An identifier that is none is no proof: what people call so is looked for in
+    /// the list.
+    async fn prove_absence(&self, name: &str) -> Result<Reading, CallError> {
+        if self.wanted.by_any_name {
+            let all = self.name_all(self.every(self.direct.list, Sought::All).await?)?;
+            if let Some(found) = all.iter().find(|found| found.answers_to(self.kind, name)) {
+                return Err(listed_as(&found.name));
+            }
+        }
+        Ok(Reading::Absent)
     }
 
     /// Makes all calls of a chain to their ends.
@@ -490,6 +502,10 @@ impl Listing<'_> {
 }
 
 impl Found {
+    fn answers_to(&self, kind: &Kind, name: &str) -> bool {
+        self.name == name || is_called(kind, (&self.name, &Value::Object(self.attributes.clone())), name)
+    }
+
     /// Returns the digest of all that was read of it.
     fn digest(&self) -> Digest {
         let attributes = self.attributes.iter().flat_map(|(name, value)| [name.clone(), value.to_string()]);

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use driftwarden_core::resource::{GapReason, is_unread};
 use serde_json::{Value, json};
 
-use crate::collect::Wanted;
 use crate::collect::aws::tests::{Asked, Reply, Seen, Server, aws, collect_scope, refuse, say, scope, xml};
+use crate::collect::{Collector, Reading, Wanted};
 
 const BUCKET: &str = "AWS::S3::Bucket";
 const VOLUME: &str = "AWS::EC2::Volume";
@@ -325,4 +325,36 @@ async fn a_json_in_place_of_the_xml_of_a_bucket_says_nothing() {
     let seen = read(BUCKET, &["BucketEncryption"], &server).await;
     assert!(is_unread(&attributes(&seen, "a")["BucketEncryption"]));
     assert_eq!(seen.gaps, [(Some(BUCKET.to_owned()), GapReason::Malformed)]);
+}
+
+/// Answers for security groups, of which one is called so.
+fn groups(asked: &Asked, name: &str) -> Reply {
+    if asked.input.get("GroupId.1").is_some() {
+        return refuse(400, "InvalidGroupId.Malformed");
+    }
+    let group = format!(
+        "<item><groupId>sg-0a1b2c3d4e</groupId><groupName>{name}</groupName><tagSet><item><key>Name</key><value>shop</value>\
+         </item></tagSet></item>"
+    );
+    xml(&format!(
+        "<DescribeSecurityGroupsResponse><securityGroupInfo>{group}</securityGroupInfo></DescribeSecurityGroupsResponse>"
+    ))
+}
+
+#[tokio::test]
+async fn what_people_call_so_is_not_absent_because_it_is_no_identifier() {
+    let server = Server::start(|asked, _| groups(asked, "web")).await;
+    let group = "AWS::EC2::SecurityGroup";
+    let aws = aws(server.address, &json!({"kinds": {"include": [group]}, "direct": {}}));
+    let read = async |name: &str, by_any_name| {
+        let wanted = Wanted { full: [group.into()].into(), by_any_name, ..Wanted::default() };
+        aws.read(&scope().id(&group.into(), name), &wanted).await
+    };
+    for name in ["web", "shop"] {
+        let error = read(name, true).await.unwrap_err();
+        assert_eq!(error.reason(), GapReason::Partial, "{name}");
+        assert!(std::error::Error::source(&error).unwrap().to_string().contains("sg-0a1b2c3d4e"), "{error:?}");
+        assert_eq!(read(name, false).await.unwrap(), Reading::Absent);
+    }
+    assert_eq!(read("other", true).await.unwrap(), Reading::Absent);
 }

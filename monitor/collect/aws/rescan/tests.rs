@@ -27,6 +27,7 @@ fn wanted(began: &str, remembered: Option<&str>) -> Wanted {
         attributes: [(kind.clone(), ["VersioningConfiguration".into()].into())].into(),
         began: at(began),
         remembered: remembered.map(|look| (kind, at(look))).into_iter().collect(),
+        ..Wanted::default()
     }
 }
 

@@ -7,10 +7,46 @@ use crate::harness::aws::REGION;
 use crate::harness::daemon::Daemon;
 use crate::harness::estate;
 use crate::harness::git::GitServer;
+use crate::harness::process::eventually;
 use crate::harness::scripted;
 
 /// What a scan came to: the exit code, the findings, and each gap as `kind: reason: detail`.
 type Outcome = (i32, Vec<Value>, Vec<String>);
+
+/// A rule that every host of an inventory breaks.
+const RULE: &str = "id: file_host_owner_set\ntitle: A host has an owner\nkind: host\nseverity: high\n\
+                    expression: has(resource.owner)\nmessage: \"{id.name} has no owner\"\nfix: Name its owner.\n";
+
+#[test]
+fn a_finding_that_nobody_looks_at_any_more_stays_and_says_so() {
+    let config = |cloud: &str| {
+        let mapping = "{items: /hosts, kind: host, name: /id, attributes: /spec}";
+        format!(
+            "clouds: [{{name: {cloud}, type: file, paths: ['{{dir}}/hosts.json'], mapping: {mapping}, every: 1s}}]\n\
+             rules: [{{path: rules}}]\nhold: {{scans: 1, for: 0s}}\n"
+        )
+    };
+    let mut daemon = Daemon::prepare(&config("here"), &[]);
+    std::fs::create_dir(daemon.dir().join("rules")).unwrap();
+    std::fs::write(daemon.dir().join("rules/owner.yaml"), RULE).unwrap();
+    std::fs::write(daemon.dir().join("hosts.json"), json!({"hosts": [{"id": "web", "spec": {}}]}).to_string()).unwrap();
+    daemon.restart();
+    let known = |cloud: &str, watched: bool| {
+        eventually(&format!("web of {cloud}, watched: {watched}"), 60, || {
+            let answer = daemon.api("/api/v1/findings?phase=open").json();
+            let findings = answer["findings"].as_array().unwrap().clone();
+            let is_it = |it: &Value| it["watched"] == watched && it["resource"]["id"].as_str().unwrap().contains(cloud);
+            findings.into_iter().find(is_it)
+        })
+    };
+    let before = known("here", true);
+    daemon.configure(&config("elsewhere"));
+    let after = known("here", false);
+    assert_eq!(before["fingerprint"], after["fingerprint"]);
+    known("elsewhere", true);
+    let (code, shown, error) = daemon.cli(&["findings", "list", "--url", &daemon.url()]);
+    assert_eq!((code, shown.matches("(not watched)").count()), (0, 1), "{shown}{error}");
+}
 
 /// Scans once what the documents declare.
 fn scan(cloud: &str, documents: Vec<Value>) -> Option<Outcome> {

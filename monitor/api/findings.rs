@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use axum::Json;
 use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
-use driftwarden_core::finding::{Fingerprint, Phase, Severity};
+use driftwarden_core::finding::{Finding, Fingerprint, Phase, Severity};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -42,10 +42,26 @@ pub struct Asked {
     cursor: Option<String>,
 }
 
+/// A finding, and whether anybody still looks.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Known {
+    #[serde(flatten)]
+    finding: FindingView,
+    /// Whether the configuration in force still looks at what it is about. What nobody looks at is as it was last seen, never
+    /// ends by itself and is not told again.
+    watched: bool,
+}
+
+impl Known {
+    fn of(finding: &Finding, api: &Api) -> Self {
+        Self { finding: FindingView::from(finding), watched: api.watch.watches(finding) }
+    }
+}
+
 /// A page of findings, sorted by fingerprint.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Page {
-    findings: Vec<FindingView>,
+    findings: Vec<Known>,
     /// Cursor of the next page, if there may be one.
     next: Option<String>,
 }
@@ -64,22 +80,22 @@ pub(super) async fn list(
     let findings = api.store.findings(&filter).await?;
     let is_full = u32::try_from(findings.len()).ok() == filter.limit;
     let next = findings.last().filter(|_| is_full).map(|last| last.fingerprint.to_string());
-    Ok(Json(Page { findings: findings.iter().map(FindingView::from).collect(), next }))
+    Ok(Json(Page { findings: findings.iter().map(|finding| Known::of(finding, &api)).collect(), next }))
 }
 
 /// Shows one finding.
 #[utoipa::path(
     get, path = "/api/v1/findings/{fingerprint}", operation_id = "show_finding", tag = "findings",
     params(("fingerprint" = String, Path, description = "32 hexadecimal digits")),
-    responses((status = 200, body = FindingView), (status = 401, body = ApiError), (status = 404, body = ApiError))
+    responses((status = 200, body = Known), (status = 401, body = ApiError), (status = 404, body = ApiError))
 )]
 pub(super) async fn show(
     State(api): State<Api>,
     path: Result<Path<String>, PathRejection>,
-) -> Result<Json<FindingView>, ApiError> {
+) -> Result<Json<Known>, ApiError> {
     let fingerprint = path.ok().and_then(|Path(text)| Fingerprint::parse(&text)).ok_or_else(ApiError::no_finding)?;
     let finding = api.store.finding(fingerprint).await?.ok_or_else(ApiError::no_finding)?;
-    Ok(Json(FindingView::from(&finding)))
+    Ok(Json(Known::of(&finding, &api)))
 }
 
 fn filter(asked: Asked) -> Result<Filter, ApiError> {

@@ -18,6 +18,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router, middleware};
+use driftwarden_core::finding::Finding;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
@@ -37,6 +38,12 @@ pub trait Readiness: fmt::Debug + Send + Sync {
     fn readiness(&self) -> Result<(), String>;
 }
 
+/// Who knows what the configuration in force looks at.
+pub trait Watch: fmt::Debug + Send + Sync {
+    /// Returns whether what a finding is about is still looked at.
+    fn watches(&self, finding: &Finding) -> bool;
+}
+
 /// What the answers are made of.
 #[derive(Debug, Clone)]
 pub struct Api {
@@ -46,6 +53,8 @@ pub struct Api {
     pub tokens: Arc<Tokens>,
     /// Whether the daemon is ready.
     pub readiness: Arc<dyn Readiness>,
+    /// What is still looked at.
+    pub watch: Arc<dyn Watch>,
 }
 
 #[derive(OpenApi)]

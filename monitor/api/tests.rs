@@ -28,6 +28,16 @@ impl Readiness for Ready {
     }
 }
 
+/// Looks at everything but one bucket.
+#[derive(Debug)]
+struct Blinkered;
+
+impl Watch for Blinkered {
+    fn watches(&self, finding: &Finding) -> bool {
+        &*finding.evidence.resource.name != "bucket-1"
+    }
+}
+
 struct Server {
     address: SocketAddr,
     ready: Arc<Ready>,
@@ -62,7 +72,8 @@ impl Server {
         };
         let config = auth::Config { tokens: tokens.iter().enumerate().map(token).collect() };
         let ready = Arc::new(Ready::default());
-        let api = Api { store, tokens: Arc::new(Tokens::read(&config).unwrap()), readiness: ready.clone() };
+        let tokens = Arc::new(Tokens::read(&config).unwrap());
+        let api = Api { store, tokens, readiness: ready.clone(), watch: Arc::new(Blinkered) };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (address, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         tokio::spawn(server::serve(listener, router(api), stop.clone()));
@@ -191,6 +202,10 @@ async fn findings_are_listed_page_by_page_and_shown() {
     assert!(found.len() == 3 && found.is_sorted(), "{found:?}");
     let one = server.get(&format!("/api/v1/findings/{}", finding(0).fingerprint)).await.json();
     assert_eq!(one["resource"]["id"], "aws://1/eu-west-1/AWS::S3::Bucket/bucket-0");
+    assert_eq!(one["watched"], true);
+    let listed = server.get("/api/v1/findings").await.json();
+    let unwatched = listed["findings"].as_array().unwrap().iter().filter(|it| it["watched"] == false);
+    assert_eq!(unwatched.map(|it| &it["resource"]["name"]).collect::<Vec<_>>(), ["bucket-1"]);
 }
 
 /// The query must find so many findings, or be refused with that code.

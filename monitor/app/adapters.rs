@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::sources::{self, Asked, Stacks};
 use super::{Plan, Shared};
+use crate::api;
 use crate::audit::{Audit, Record};
 use crate::collect::Collector;
 use crate::config::Config;
@@ -153,13 +154,31 @@ impl Approvals for NobodyApproves {
 }
 
 /// Knows what is looked at under what is in force now.
+#[derive(Debug)]
 struct Lookout(Weak<Shared>);
 
-impl outbox::Watch for Lookout {
-    fn watches(&self, finding: &Finding) -> bool {
+impl Lookout {
+    fn looks_at(&self, finding: &Finding) -> bool {
         // Of a daemon that is stopping nothing is over.
         self.0.upgrade().is_none_or(|shared| shared.plan.load().watches(finding))
     }
+}
+
+impl outbox::Watch for Lookout {
+    fn watches(&self, finding: &Finding) -> bool {
+        self.looks_at(finding)
+    }
+}
+
+impl api::Watch for Lookout {
+    fn watches(&self, finding: &Finding) -> bool {
+        self.looks_at(finding)
+    }
+}
+
+/// Returns what tells the interface what is still looked at.
+pub(super) fn lookout(shared: &Arc<Shared>) -> Arc<dyn api::Watch> {
+    Arc::new(Lookout(Arc::downgrade(shared)))
 }
 
 /// Reads again, under what is in force now.

@@ -193,7 +193,8 @@ impl App {
         let (shared, stop) = (&self.shared, &self.stop);
         emit(&ConfigReloaded { error: None });
         let readiness = Arc::new(Ready(Arc::downgrade(shared)));
-        let router = api::router(Api { store: Arc::clone(&shared.store), tokens, readiness });
+        let watch = adapters::lookout(shared);
+        let router = api::router(Api { store: Arc::clone(&shared.store), tokens, readiness, watch });
         self.tasks.spawn(api::server::serve(listener, router, stop.clone()));
         self.tasks.spawn(adapters::carry_out(Arc::clone(&shared.outbox), stop.clone()));
         self.tasks.spawn(reload::watch(Arc::clone(shared), stop.clone()));

@@ -172,12 +172,18 @@ fn row(finding: &Value) -> Option<Row> {
     Some(Row {
         priority: finding.get("priority")?.as_u64()?,
         severity: text(finding, "/severity").to_owned(),
-        phase: text(finding, "/phase").to_owned(),
+        phase: phase(finding),
         what: what.to_owned(),
         resource: text(finding, "/resource/id").to_owned(),
         cause: text(finding, "/cause").to_owned(),
         first_seen: text(finding, "/first_seen").parse().ok()?,
     })
+}
+
+/// Says its phase, and whether it may change.
+fn phase(finding: &Value) -> String {
+    let is_unwatched = finding.get("watched") == Some(&Value::Bool(false)) && text(finding, "/phase") != "resolved";
+    format!("{}{}", text(finding, "/phase"), if is_unwatched { " (not watched)" } else { "" })
 }
 
 /// Says who did it, where a log was asked.
@@ -211,6 +217,9 @@ fn shown(finding: &Value) -> String {
         .filter_map(|key| Some((key, finding.get(key)?.as_str().filter(|value| !value.is_empty())?)))
         .map(|(key, value)| format!("{:12} {value}", format!("{key}:")))
         .collect();
+    if phase(finding).ends_with(')') {
+        lines.push(format!("{:12} no: the configuration in force does not look at it any more", "watched:"));
+    }
     lines.push(format!("{:12} {}", "resource:", text(finding, "/resource/id")));
     lines.extend(who(finding).map(|who| format!("{:12} {who}", "actor:")));
     if let Some(desired) = finding.get("desired").filter(|desired| !desired.is_null()) {

@@ -16,6 +16,7 @@ mod cycles;
 mod grid;
 mod kept;
 mod rehearsal;
+mod services;
 mod world;
 
 thread_local! {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use serde_json::json;
 
+use super::services::{self, Service};
 use super::*;
 use crate::collect::http::Limits;
 use crate::collect::wire::{self, Reply, Request, say, with};
@@ -18,10 +19,14 @@ pub(super) const PAGE: usize = 2;
 pub(super) enum Cloud {
     Aws,
     Kubernetes,
+    /// A kind of AWS by its service's own calls; others by Cloud Control.
+    Direct(Service),
 }
 
-/// What is really there: the mode of each item, by name.
-pub(super) type Truth = Arc<Mutex<BTreeMap<String, &'static str>>>;
+/// The mode of each item, by name.
+pub(super) type Names = BTreeMap<String, &'static str>;
+/// What is really there.
+pub(super) type Truth = Arc<Mutex<Names>>;
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -59,9 +64,9 @@ pub(super) enum Content {
 
 #[derive(Clone)]
 pub(super) struct Item {
-    name: String,
+    pub(super) name: String,
     /// What its one attribute is, or nothing where it is not said.
-    mode: Option<Value>,
+    pub(super) mode: Option<Value>,
 }
 
 impl Item {
@@ -77,6 +82,7 @@ impl Cloud {
         match self {
             Self::Aws => aws::tests::KIND.into(),
             Self::Kubernetes => "ConfigMap".into(),
+            Self::Direct(service) => service.kind(),
         }
     }
 
@@ -90,6 +96,7 @@ impl Cloud {
                     json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {"mode": "on"}});
                 (self.kind(), format!("shop/{name}"), object)
             }
+            Self::Direct(service) => (self.kind(), (*name).to_owned(), service.declared(name)),
         };
         names.iter().map(declare).collect()
     }
@@ -97,7 +104,7 @@ impl Cloud {
     /// Returns an item's name as a finding says it.
     pub(super) fn name(self, name: &str) -> String {
         match self {
-            Self::Aws => name.to_owned(),
+            Self::Aws | Self::Direct(_) => name.to_owned(),
             Self::Kubernetes => format!("shop/{name}"),
         }
     }
@@ -112,6 +119,7 @@ impl Cloud {
             let (call, content) = match self {
                 Self::Aws => aws_answer(request, &truth.lock()),
                 Self::Kubernetes => kubernetes_answer(request, &truth.lock()),
+                Self::Direct(service) => direct_answer(service, request, &truth.lock()),
             };
             spoil(&call, Answer { cloud: self, content })
         })
@@ -121,18 +129,23 @@ impl Cloud {
     /// Returns what reads the cloud at that address, and waits no longer than `patience` for an answer.
     pub(super) fn collector(self, address: SocketAddr, patience: Duration) -> Box<dyn Collector> {
         match self {
-            Self::Aws => {
+            Self::Aws | Self::Direct(_) => {
                 let (headers, idle, deadline) = (patience, patience, patience);
                 let limits = Limits { headers, idle, deadline, ..aws::tests::limits() };
                 let accounts = json!([{"id": "111111111111", "role": "Reader"}]);
-                Box::new(aws::tests::aws_within(limits, address, &json!({"accounts": accounts, "max_pages": 20})))
+                let mut settings = json!({"accounts": accounts, "max_pages": 20});
+                if let Self::Direct(service) = self {
+                    settings["kinds"] = json!({"include": [service.kind().as_str(), aws::tests::KIND]});
+                    settings["direct"] = json!({"exclude": [aws::tests::KIND]});
+                }
+                Box::new(aws::tests::aws_within(limits, address, &settings))
             }
             Self::Kubernetes => Box::new(kubernetes::tests::hasty(patience, &format!("http://{address}"))),
         }
     }
 }
 
-fn page(truth: &BTreeMap<String, &'static str>, token: Option<&str>) -> (Call, Content) {
+pub(super) fn page(truth: &Names, token: Option<&str>) -> (Call, Content) {
     // A token may have been made up: only its beginning counts.
     let from = token.and_then(|token| token.split('-').next()?.parse().ok()).unwrap_or(0);
     let items = truth.iter().skip(from).take(PAGE).map(|(name, mode)| Item::new(name, mode)).collect();
@@ -141,16 +154,16 @@ fn page(truth: &BTreeMap<String, &'static str>, token: Option<&str>) -> (Call, C
     (Call::Page(from / PAGE), Content::Page { before, items, next })
 }
 
-fn item(truth: &BTreeMap<String, &'static str>, name: &str, absent: Content) -> (Call, Content) {
+pub(super) fn item(truth: &Names, name: &str, absent: Content) -> (Call, Content) {
     let found = truth.get(name).map(|mode| Content::Item(Item::new(name, mode)));
     (Call::Get(name.to_owned()), found.unwrap_or(absent))
 }
 
-fn text(status: u16, media: &'static str, body: impl Into<String>) -> Content {
+pub(super) fn text(status: u16, media: &'static str, body: impl Into<String>) -> Content {
     Content::Text { status, media, body: body.into() }
 }
 
-fn aws_answer(request: &Request, truth: &BTreeMap<String, &'static str>) -> (Call, Content) {
+fn aws_answer(request: &Request, truth: &Names) -> (Call, Content) {
     let input: Value = serde_json::from_slice(&request.body).unwrap_or_default();
     let target = request.header("x-amz-target");
     match target.rsplit('.').next().unwrap_or_default() {
@@ -168,7 +181,21 @@ fn aws_answer(request: &Request, truth: &BTreeMap<String, &'static str>) -> (Cal
     }
 }
 
-fn kubernetes_answer(request: &Request, truth: &BTreeMap<String, &'static str>) -> (Call, Content) {
+/// Answers for a service, and as Cloud Control for everything else, in which nothing ever changes.
+fn direct_answer(service: Service, request: &Request, truth: &Names) -> (Call, Content) {
+    let batch = if service == Service::Clusters { services::batch(request, truth) } else { None };
+    let answer = batch.or_else(|| service.answer(request, truth));
+    answer.unwrap_or_else(|| {
+        let (call, content) = aws_answer(request, &Names::from([("other".to_owned(), "off")]));
+        let answer = Answer { cloud: Cloud::Aws, content };
+        match call {
+            Call::Other(_) => (call, answer.content),
+            _ => (Call::Other("another kind".to_owned()), text(200, "application/json", answer.body())),
+        }
+    })
+}
+
+fn kubernetes_answer(request: &Request, truth: &Names) -> (Call, Content) {
     let json = "application/json";
     let other = |status, body: Value| (Call::Other(request.path.clone()), text(status, json, body.to_string()));
     let verbs = json!(["get", "list"]);
@@ -196,17 +223,36 @@ impl Answer {
     pub(super) fn honest(&self) -> Reply {
         match &self.content {
             Content::Text { status, media, body } => with(say(*status, body.clone()), "content-type", media),
-            _ => with(say(200, self.body()), "content-type", "application/json"),
+            _ => with(say(200, self.body()), "content-type", self.media()),
         }
+    }
+
+    fn media(&self) -> &'static str {
+        match (self.cloud, &self.content) {
+            (_, Content::Text { media, .. }) => media,
+            (Cloud::Direct(service), _) => service.media(),
+            _ => "application/json",
+        }
+    }
+
+    /// Returns other bytes as if they were the answer.
+    fn instead(&self, bytes: impl Into<Vec<u8>>) -> Reply {
+        with(say(200, bytes), "content-type", self.media())
     }
 
     fn body(&self) -> String {
         match &self.content {
-            Content::Page { items, next, .. } => self.page(items, next.as_deref()).to_string(),
+            Content::Page { items, next, .. } => match self.cloud {
+                Cloud::Direct(service) => service.page(items, next.as_deref().unwrap_or_default()),
+                _ => self.page(items, next.as_deref()).to_string(),
+            },
             Content::Item(item) if self.cloud == Cloud::Aws => {
                 json!({"ResourceDescription": self.item(item)}).to_string()
             }
-            Content::Item(item) => self.item(item).to_string(),
+            Content::Item(item) => match self.cloud {
+                Cloud::Direct(service) => service.item(item),
+                _ => self.item(item).to_string(),
+            },
             Content::Text { body, .. } => body.clone(),
         }
     }
@@ -215,7 +261,7 @@ impl Answer {
         let items: Vec<_> = items.iter().map(|item| self.item(item)).collect();
         let next = next.unwrap_or_default();
         match self.cloud {
-            Cloud::Aws => json!({"ResourceDescriptions": items, "NextToken": next}),
+            Cloud::Aws | Cloud::Direct(_) => json!({"ResourceDescriptions": items, "NextToken": next}),
             Cloud::Kubernetes => json!({"kind": "ConfigMapList", "metadata": {"continue": next}, "items": items}),
         }
     }
@@ -227,7 +273,7 @@ impl Answer {
             attributes[key] = mode.clone();
         }
         match self.cloud {
-            Cloud::Aws => {
+            Cloud::Aws | Cloud::Direct(_) => {
                 attributes["QueueName"] = name.as_str().into();
                 json!({"Identifier": name, "Properties": attributes.to_string()})
             }
@@ -306,7 +352,7 @@ pub(super) enum Hits {
 impl Fault {
     pub(super) fn leaves(&self, cloud: Cloud) -> Leaves {
         match cloud {
-            Cloud::Aws => self.aws,
+            Cloud::Aws | Cloud::Direct(_) => self.aws,
             Cloud::Kubernetes => self.kubernetes,
         }
     }
@@ -371,8 +417,8 @@ pub(super) const FAULTS: &[Fault] = &[
     hitting(Hits::AllSlowly, fault("hang", |_| Reply::Hang { headers: false }, Timeout)),
     hitting(Hits::AllSlowly, fault("hang after the headers", |_| Reply::Hang { headers: true }, Timeout)),
     hitting(Hits::AllSlowly, fault("a byte at a time", |_| Reply::Drip, Timeout)),
-    fault("cut JSON", |answer| say(200, half(&answer)), Malformed),
-    fault("garbage", |_| say(200, vec![0xff, 0, 0x7b]), Malformed),
+    fault("cut in its middle", |answer| answer.instead(half(&answer)), Malformed),
+    fault("garbage", |answer| answer.instead([0xff, 0, 0x7b]), Malformed),
     // What is JSON and says that it is the list is the list, in a cluster.
     kubernetes(
         Leaves::Nothing,
@@ -383,9 +429,9 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault("gzip bomb", |_| wire::gzip_bomb(), Partial),
     fault("five gigabytes", |_| Reply::Flood, Partial),
-    fault("empty body", |_| say(200, ""), Malformed),
+    fault("empty body", |answer| answer.instead(""), Malformed),
     fault("login page", |_| bare(200), Malformed),
-    fault("login page that lies", |_| say(200, "<html>no</html>"), Malformed),
+    fault("login page that lies", |answer| answer.instead("<html>no</html>"), Malformed),
     fault("redirect", |_| with(say(307, ""), "location", "http://127.0.0.1:9/"), Malformed),
     kubernetes(
         Leaves::Gap(Denied),

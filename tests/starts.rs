@@ -30,7 +30,12 @@ fn what_cannot_start_says_why_and_what_to_do() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = with(&format!("listen: {}", listener.local_addr().unwrap()));
     check(&daemon, ("run", &taken), 1, &["failed to listen", "hint: another program"]);
-    check(&daemon, ("check", NOBODY), 1, &["failed  cloud shop", "failed to connect"]);
+    check(
+        &daemon,
+        ("check", NOBODY),
+        1,
+        &["failed  cloud shop", "failed to connect: nobody listens there; are address and port right"],
+    );
 }
 
 #[test]

@@ -24,9 +24,12 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span, info_span};
 use url::Url;
 
+use self::obstacle::Obstacle;
 use super::budget::Budget;
 use crate::telemetry::emit;
 use crate::telemetry::events::{CloudRequestEnded, Throttled};
+
+pub(super) mod obstacle;
 
 const USER_AGENT: &str = concat!("driftwarden/", env!("CARGO_PKG_VERSION"));
 /// How much of a refusal is looked at to find its error code.
@@ -379,9 +382,12 @@ impl Client {
 }
 
 fn transport(connect: Duration) -> Result<reqwest::Client, CallError> {
+    settings(connect).build().map_err(|_| CallError::new(GapReason::Timeout, "failed to set up the HTTP client"))
+}
+
+fn settings(connect: Duration) -> reqwest::ClientBuilder {
     install_crypto();
-    let builder = reqwest::Client::builder().user_agent(USER_AGENT).redirect(Policy::none()).connect_timeout(connect);
-    builder.build().map_err(|_| CallError::new(GapReason::Timeout, "failed to set up the HTTP client"))
+    reqwest::Client::builder().user_agent(USER_AGENT).redirect(Policy::none()).connect_timeout(connect)
 }
 
 async fn sign(request: &Request, protocol: &dyn Protocol) -> Result<reqwest::Request, CallError> {
@@ -418,22 +424,12 @@ pub async fn read_capped<E>(
 
 /// Says why there was no answer. The text of the client's error holds the address, so only its sort is told.
 fn unconnected(error: &reqwest::Error) -> CallError {
-    let refused_tls = sources(error).any(<dyn std::error::Error>::is::<rustls::Error>);
-    match error {
-        _ if refused_tls => CallError::new(GapReason::Timeout, "failed to connect: the TLS handshake failed"),
-        error if error.is_connect() => CallError::passing(GapReason::Timeout, "failed to connect"),
+    match Obstacle::of(error) {
+        Some(obstacle) if obstacle.is_lasting() => CallError::new(GapReason::Timeout, obstacle.to_string()),
+        Some(obstacle) if error.is_connect() => CallError::passing(GapReason::Timeout, obstacle.to_string()),
+        _ if error.is_connect() => CallError::passing(GapReason::Timeout, "failed to connect"),
         _ => CallError::passing(GapReason::Timeout, "the connection was lost before the answer"),
     }
-}
-
-fn sources<'a>(
-    error: &'a (dyn std::error::Error + 'static),
-) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
-    let inner = |error: &&'a (dyn std::error::Error + 'static)| -> Option<&'a (dyn std::error::Error + 'static)> {
-        let io = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-        io.map(|error| error as &(dyn std::error::Error + 'static)).or_else(|| error.source())
-    };
-    std::iter::successors(Some(error), inner)
 }
 
 /// Words of providers for a credential that may not.

@@ -6,8 +6,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use rustls::ServerConfig;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 /// What the server does with a request.
 #[derive(Clone)]
@@ -94,6 +98,27 @@ pub(crate) async fn serve(script: impl Fn(&Request) -> Reply + Send + Sync + 'st
     address
 }
 
+/// Starts a server with that certificate, which answers everything with `{}`.
+pub(crate) async fn serve_tls(chain: Vec<CertificateDer<'static>>, key: PrivateKeyDer<'static>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let acceptor = acceptor.clone();
+            tokio::spawn(async move {
+                // A client that does not trust us hangs up.
+                let Ok(mut stream) = acceptor.accept(stream).await else { return };
+                if read_request(&mut stream).await.is_some() {
+                    write_reply(&mut stream, say(200, "{}")).await.ok();
+                }
+            });
+        }
+    });
+    address
+}
+
 async fn answer(mut stream: TcpStream, script: Arc<Script>) {
     let Some(request) = read_request(&mut stream).await else { return };
     let reply = script(&request);
@@ -127,7 +152,25 @@ fn header(head: &str, name: &str) -> String {
     lines.filter(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim().to_owned()).collect()
 }
 
-async fn write_reply(stream: &mut TcpStream, reply: Reply) -> std::io::Result<()> {
+/// A connection, and what can be done to it besides.
+trait Connection: AsyncRead + AsyncWrite + Unpin {
+    /// Has the connection reset when it is closed.
+    fn set_zero_linger(&self) -> std::io::Result<()>;
+}
+
+impl Connection for TcpStream {
+    fn set_zero_linger(&self) -> std::io::Result<()> {
+        Self::set_zero_linger(self)
+    }
+}
+
+impl Connection for TlsStream<TcpStream> {
+    fn set_zero_linger(&self) -> std::io::Result<()> {
+        self.get_ref().0.set_zero_linger()
+    }
+}
+
+async fn write_reply(stream: &mut impl Connection, reply: Reply) -> std::io::Result<()> {
     let head = |length: u64| format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
     match reply {
         Reply::Say { status, headers, body } => {
@@ -139,7 +182,7 @@ async fn write_reply(stream: &mut TcpStream, reply: Reply) -> std::io::Result<()
             stream.shutdown().await
         }
         Reply::Cut { body, reset } => {
-            stream.write_all(head(2 * body.len() as u64).as_bytes()).await?;
+            stream.write_all(head(2 * body.len() as u64 + 1).as_bytes()).await?;
             stream.write_all(&body).await?;
             if reset {
                 stream.set_zero_linger()?;

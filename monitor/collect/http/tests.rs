@@ -10,9 +10,36 @@ use crate::collect::wire;
 
 /// Returns a client with connections of its own and the certificates of all others: reading these takes long.
 pub(crate) fn client(cloud: &str, limits: Limits, rate: (f64, u64)) -> Client {
+    Client::over(shared(), cloud, limits, rate)
+}
+
+/// Returns the connections that all clients of tests share.
+pub(super) fn shared() -> reqwest::Client {
     static TRANSPORT: OnceLock<reqwest::Client> = OnceLock::new();
-    let shared = TRANSPORT.get_or_init(|| transport(Duration::from_secs(2)).unwrap());
-    Client::over(shared.clone(), cloud, limits, rate)
+    TRANSPORT.get_or_init(|| transport(Duration::from_secs(2)).unwrap()).clone()
+}
+
+/// Returns connections that are made in another way than all others.
+pub(super) fn settled(change: impl FnOnce(reqwest::ClientBuilder) -> reqwest::ClientBuilder) -> reqwest::Client {
+    change(settings(Duration::from_secs(2))).build().unwrap()
+}
+
+/// What tries again within milliseconds.
+pub(super) fn limits() -> Limits {
+    Limits { first_pause: Duration::from_millis(1), longest_pause: Duration::from_millis(5), ..Limits::default() }
+}
+
+/// Asks once over these connections; returns the outcome, and in how many attempts it came about.
+pub(super) async fn said(http: reqwest::Client, url: &str) -> (Result<Answer, CallError>, usize) {
+    let noting = Noting::default();
+    let outcome = Client::over(http, "c", limits(), (1000.0, u64::MAX)).send(&get(url.parse().unwrap()), &noting).await;
+    let attempts = noting.0.lock().len();
+    (outcome, attempts)
+}
+
+fn get(url: Url) -> Request {
+    let target = Target { account: "1".into(), region: "r".into(), service: "s" };
+    Request { target, method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new(), media: Media::Json }
 }
 
 fn check(status: u16, code: &str, reason: GapReason) {
@@ -119,9 +146,7 @@ async fn the_pace_is_kept_by_all_who_ask_and_halves_at_once() {
     });
     let url: Url = format!("http://{}/", address.await).parse().unwrap();
     let client = client("c", Limits::default(), (40.0, u64::MAX));
-    let (noting, target) = (Noting::default(), Target { account: "1".into(), region: "r".into(), service: "s" });
-    let request =
-        Request { target, method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new(), media: Media::Json };
+    let (noting, request) = (Noting::default(), get(url));
     let ask = async || {
         for _ in 0..8 {
             client.send(&request, &noting).await.unwrap();

@@ -20,6 +20,7 @@ use tracing::field::Empty;
 use tracing::{Instrument, Span, info_span};
 
 use crate::collect::budget::Budget;
+use crate::collect::http::obstacle::Obstacle;
 use crate::outbound;
 use crate::telemetry::emit;
 use crate::telemetry::events::{CloudRequestEnded, Throttled};
@@ -458,9 +459,12 @@ impl Refusal {
 }
 
 fn refused_connection(error: &kube::Error) -> Refusal {
-    match error {
-        kube::Error::Auth(_) => Refusal::Final(unusable(error)),
-        _ => Refusal::again(Failure::new(GapReason::Timeout, "failed to connect to the API server")),
+    let failure = |what: String| Failure::new(GapReason::Timeout, what);
+    match (error, Obstacle::of(error)) {
+        (kube::Error::Auth(_), _) => Refusal::Final(unusable(error)),
+        (_, Some(obstacle)) if obstacle.is_lasting() => Refusal::Final(failure(obstacle.to_string())),
+        (_, Some(obstacle)) => Refusal::again(failure(obstacle.to_string())),
+        (_, None) => Refusal::again(failure("failed to connect to the API server".to_owned())),
     }
 }
 

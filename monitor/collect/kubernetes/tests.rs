@@ -13,6 +13,8 @@ use tokio::sync::mpsc;
 
 use super::client::Patience;
 use super::{Config, Kubernetes};
+use crate::collect::http::obstacle::Obstacle;
+use crate::collect::http::obstacle::tests::untrusted;
 use crate::collect::{Collector, Read, Reading, Rehearsal, Wanted};
 
 /// Answers by path and query; of several the first is used up, the last one stays.
@@ -455,4 +457,19 @@ async fn a_rehearsal_that_cannot_be_says_why_and_repeats_no_secret() {
     check_rehearsal(&[(415, "")], "the API server answered 415").await;
     let other = after.replace(r#""name":"a""#, r#""name":"""#);
     check_rehearsal(&[(200, &other)], "an object has no name or no namespace").await;
+}
+
+#[tokio::test]
+async fn why_a_cluster_cannot_be_reached_is_told_with_what_to_do() {
+    let told = async |server: &str| {
+        let cluster = cluster_within(Patience { attempts: 1, ..Patience::default() }, server, "cluster: prod");
+        format!("{:#}", anyhow::Error::from(cluster.contact().await.unwrap_err()))
+    };
+    for (server, obstacle) in [
+        (untrusted().await, Obstacle::UnknownIssuer),
+        ("http://127.0.0.1:1".to_owned(), Obstacle::Refused),
+        ("https://nobody.invalid".to_owned(), Obstacle::Unresolved),
+    ] {
+        assert_eq!(told(&server).await, format!("failed to read what the cluster serves: {obstacle}"));
+    }
 }

@@ -413,6 +413,7 @@ pub(super) const FAULTS: &[Fault] = &[
     fault("503", |_| bare(503), Timeout),
     fault("the connection is refused", |_| Reply::Close, Timeout),
     fault("reset in the body", |answer| Reply::Cut { body: half(&answer), reset: true }, Partial),
+    fault("closed after the headers", |_| Reply::Cut { body: Vec::new(), reset: false }, Partial),
     fault("closed in the body", |answer| Reply::Cut { body: half(&answer), reset: false }, Partial),
     hitting(Hits::AllSlowly, fault("hang", |_| Reply::Hang { headers: false }, Timeout)),
     hitting(Hits::AllSlowly, fault("hang after the headers", |_| Reply::Hang { headers: true }, Timeout)),

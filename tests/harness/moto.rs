@@ -1,7 +1,8 @@
 //! Another AWS to read, which other people wrote: moto. What is true of it and of ministack is hardly an accident of either.
 //!
 //! Traps: it bears one writer at a time; a key says nothing about the account, so that another is entered by `AssumeRole`, for which no
-//! role needs to be there; it checks neither signatures nor policies; `ListBuckets` with a limit cuts the list and tells no token.
+//! role needs to be there; it checks neither signatures nor policies; `ListBuckets` with a limit cuts the list and tells no token;
+//! what its JSON is, `moto_server.py` has to say for it.
 
 use std::process::Command;
 
@@ -33,12 +34,14 @@ impl Moto {
     fn try_start() -> Result<Self, String> {
         let folder = process::folder();
         let port = process::free_port();
-        let mut command = Command::new(peers::moto_server()?);
+        let mut command = Command::new(peers::moto_python()?);
         command
+            .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/harness/moto_server.py"))
             .args(["-H", "127.0.0.1", "-p", &port.to_string()])
             .env("MOTO_IAM_LOAD_MANAGED_POLICIES", "true")
             // Else each account owns a thousand snapshots of images that nobody made.
             .env("MOTO_EC2_LOAD_DEFAULT_AMIS", "false")
+            .env("PYTHONDONTWRITEBYTECODE", "1")
             .env("TMPDIR", folder.path())
             .current_dir(folder.path());
         let health = format!("http://127.0.0.1:{port}/moto-api/data.json");

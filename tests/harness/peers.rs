@@ -66,13 +66,11 @@ pub fn python() -> Result<PathBuf, String> {
         .clone()
 }
 
-/// Returns the command that serves moto.
-pub fn moto_server() -> Result<PathBuf, String> {
+/// Returns the Python that has moto.
+pub fn moto_python() -> Result<PathBuf, String> {
     static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     FOUND
-        .get_or_init(|| {
-            once(&keyed("moto", MOTO), |root| fetch_python(root, MOTO)).map(|root| root.join("bin/moto_server"))
-        })
+        .get_or_init(|| once(&keyed("moto", MOTO), |root| fetch_python(root, MOTO)).map(|root| root.join("bin/python")))
         .clone()
 }
 

@@ -2,7 +2,6 @@
 //!
 //! A failure here says that the ground moved, not that the daemon is wrong.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -11,7 +10,6 @@ use serde_json::json;
 use crate::harness::aws::Checks;
 use crate::harness::aws::Microburst;
 use crate::harness::aws::Ministack;
-use crate::harness::aws_estate;
 use crate::harness::aws_estate::AwsEstate;
 use crate::harness::aws_estate::Writers;
 use crate::harness::estate;
@@ -21,7 +19,6 @@ use crate::harness::http::Answer;
 use crate::harness::http::Server;
 use crate::harness::kubernetes::ApiServer;
 use crate::harness::kubernetes::Who;
-use crate::harness::moto::Moto;
 use crate::harness::observe;
 use crate::harness::observe::Alertmanager;
 use crate::harness::observe::Prometheus;
@@ -191,34 +188,12 @@ fn target_folder() -> &'static std::path::Path {
 }
 
 #[test]
-fn an_estate_sown_twice_is_the_same_by_name() {
-    let Some(first) = Ministack::start(Checks::SignaturesAndPolicies) else { return };
-    let Some(second) = Moto::start() else { return };
-    let first = names_of_a_new_estate(&first.url(), Writers::Four);
-    let second = names_of_a_new_estate(&second.url(), Writers::One);
-    assert!(first.len() > 200, "{}", first.len());
-    let only = first.symmetric_difference(&second).collect::<Vec<_>>();
-    assert!(only.is_empty(), "{only:#?}");
-}
-
-/// Sows an estate; returns the names of what was sown.
-fn names_of_a_new_estate(url: &str, writers: Writers) -> BTreeSet<String> {
-    let estate = AwsEstate::at(url);
-    let sown = estate.sow(aws_estate::SMALL, writers);
-    let (told, unserved) = estate.truth(&[]);
-    assert!(sown.unserved.is_empty() && unserved.is_empty(), "{:?} {unserved:?}", sown.unserved);
-    // An account is born with networks and disks that nobody named.
-    let named = told.into_iter().filter(|told| told.name != told.id || !told.kind.starts_with("AWS::EC2::"));
-    named.map(|told| format!("{}/{}/{}/{}", told.account, told.region, told.kind, told.name)).collect()
-}
-
-#[test]
 fn the_recorder_counts_and_delays_and_breaks_no_signature() {
     let Some(aws) = Ministack::start(Checks::SignaturesAndPolicies) else { return };
     let recorder = Recorder::in_front_of(&aws.url());
     let estate = AwsEstate::at(&recorder.url());
     let sown = estate.sow(0.0, Writers::Four);
-    assert!(sown.unserved.is_empty(), "{:?}", sown.unserved);
+    assert!(sown.unserved.iter().all(|unserved| !unserved.why.starts_with("403")), "{:?}", sown.unserved);
     let calls = recorder.take();
     // One call for each account says who asks.
     assert_eq!(calls.len() as u64, sown.calls + 2);

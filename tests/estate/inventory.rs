@@ -3,10 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftwarden::collect::aws::Config;
+use driftwarden::collect::aws::direct::{DIRECT, Direct, Part};
 use driftwarden::collect::{CloudConfig, Collector, Read, Wanted};
 use driftwarden_core::resource::{Depth, Kind, is_unread};
 use serde_json::{Map, Value, json};
 
+use super::Emulator;
+use super::known::unserved;
 use crate::harness::aws::Key;
 use crate::harness::aws_estate::{ACCOUNTS, REGIONS, Told};
 use crate::harness::process;
@@ -37,8 +40,38 @@ pub fn settings(url: &str, kinds: &[&str]) -> Value {
         "accounts": [{"id": home}, {"id": other, "role": ROLE}], "kinds": {"include": kinds}})
 }
 
-/// Reads all attributes of these kinds, everywhere that the settings say, with somebody's key.
-pub fn read(settings: &Value, key: &Key, kinds: &[&str]) -> Inventory {
+/// Returns the parts of a kind that an emulator has no call for.
+fn unserved_parts(emulator: Emulator, direct: &'static Direct) -> impl Iterator<Item = &'static Part> {
+    direct.parts.iter().filter(move |part| unserved(emulator, direct.kind).any(|call| call == part.call.operation))
+}
+
+/// Returns whether an emulator has a call that tells an attribute.
+pub fn is_served(emulator: Emulator, kind: &str, attribute: &str) -> bool {
+    let mut directs = DIRECT.iter().filter(|direct| direct.kind == kind);
+    !directs
+        .any(|direct| unserved_parts(emulator, direct).any(|part| part.shape.iter().any(|field| field.to == attribute)))
+}
+
+/// Returns all attributes of these kinds, less those that an emulator has no call for.
+pub fn wanted(emulator: Emulator, kinds: &[&str]) -> Wanted {
+    let mut wanted = everything(kinds);
+    for direct in DIRECT.iter().filter(|direct| kinds.contains(&direct.kind)) {
+        if unserved_parts(emulator, direct).next().is_some() {
+            let fields = direct.parts.iter().flat_map(|part| part.shape).chain(direct.shape).map(|field| field.to);
+            let served = fields.filter(|attribute| is_served(emulator, direct.kind, attribute)).map(Box::from);
+            wanted.attributes.insert(direct.kind.into(), served.collect());
+        }
+    }
+    wanted
+}
+
+/// Returns all attributes of these kinds.
+pub fn everything(kinds: &[&str]) -> Wanted {
+    Wanted { full: kinds.iter().map(|kind| Kind::from(*kind)).collect(), ..Wanted::default() }
+}
+
+/// Reads what is wanted, everywhere that the settings say, with somebody's key.
+pub fn read(settings: &Value, key: &Key, wanted: &Wanted) -> Inventory {
     let folder = process::folder();
     let secret = folder.path().join("secret");
     std::fs::write(&secret, &key.secret).unwrap();
@@ -47,8 +80,7 @@ pub fn read(settings: &Value, key: &Key, kinds: &[&str]) -> Inventory {
     settings["credentials"] = json!({"access_key_id": key.id, "secret_access_key": secret});
     let config: Config = serde_json::from_value(settings).unwrap();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let full = kinds.iter().map(|kind| Kind::from(*kind)).collect();
-    runtime.block_on(async { read_scopes(&*config.build().unwrap(), &Wanted { full, ..Wanted::default() }).await })
+    runtime.block_on(async { read_scopes(&*config.build().unwrap(), wanted).await })
 }
 
 async fn read_scopes(aws: &dyn Collector, wanted: &Wanted) -> Inventory {
@@ -104,6 +136,7 @@ pub fn says(found: Option<&Value>, told: &Value) -> bool {
     let found = found.unwrap_or(&Value::Null);
     match (told, found) {
         _ if is_nothing(told) => is_nothing(found),
+        (Value::Number(told), Value::Number(found)) => told.as_f64() == found.as_f64(),
         (Value::Object(told), Value::Object(found)) => told.iter().all(|(key, value)| says(found.get(key), value)),
         (Value::Object(_), Value::String(text)) => {
             serde_json::from_str(text).is_ok_and(|found| says(Some(&found), told))

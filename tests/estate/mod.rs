@@ -15,13 +15,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use driftwarden::collect::aws::direct::DIRECT;
 use driftwarden_core::resource::is_unread;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use self::inventory::{Inventory, Place, place, read, says, settings};
-use self::known::{HELD_OTHERWISE, MISTOLD, NOT_HELD, READ_OTHERWISE, Uses, is_read_yet, is_unserved};
+use self::inventory::{Inventory, Place, everything, is_served, place, read, says, settings, wanted};
+use self::known::{
+    HELD_OTHERWISE, MISTOLD, READ_OTHERWISE, Uses, is_unserved, sown_otherwise, told_otherwise, unserved,
+};
 use crate::conformance::json_of;
 use crate::harness::aws::{Checks, Key, Ministack};
-use crate::harness::aws_estate::{ACCOUNTS, AwsEstate, SMALL, Told, Writers};
+use crate::harness::aws_estate::{ACCOUNTS, AwsEstate, REGIONS, SMALL, Told, Writers};
 use crate::harness::moto::Moto;
 use crate::provider_schemas;
 
@@ -59,7 +61,8 @@ impl Running {
         let estate = AwsEstate::at(&running.url());
         let writers = if emulator == Emulator::Moto { Writers::One } else { Writers::Four };
         let sown = estate.sow(SMALL, writers);
-        assert!(sown.unserved.is_empty(), "{:?}", sown.unserved);
+        let otherwise = sown_otherwise(emulator, &sown.unserved);
+        assert!(otherwise.is_empty(), "{otherwise:?}");
         Some((running, estate))
     }
 }
@@ -73,16 +76,16 @@ fn owner() -> Key {
 fn kinds(emulator: Emulator) -> Vec<&'static str> {
     let chosen = std::env::var_os("DRIFTWARDEN_KINDS").unwrap_or_default().to_string_lossy().into_owned();
     let chosen: Vec<&str> = chosen.split(',').filter(|kind| !kind.is_empty()).collect();
-    let is_held = |kind: &&str| !NOT_HELD.iter().any(|service| kind.starts_with(service));
-    let all = DIRECT.iter().map(|direct| direct.kind).filter(is_held);
+    let all = DIRECT.iter().map(|direct| direct.kind);
     let all = all.filter(|kind| !MISTOLD.iter().any(|(at, mistold, _)| *at == emulator && mistold == kind));
     all.filter(|kind| chosen.is_empty() || chosen.contains(kind)).collect()
 }
 
 /// Returns what is told of some kinds; no kind is every kind.
-fn truth(estate: &AwsEstate, kinds: &[&str]) -> Vec<Told> {
+fn truth(emulator: Emulator, estate: &AwsEstate, kinds: &[&str]) -> Vec<Told> {
     let (told, unserved) = estate.truth(kinds);
-    assert!(unserved.is_empty(), "{unserved:?}");
+    let otherwise = told_otherwise(emulator, &unserved);
+    assert!(otherwise.is_empty(), "{otherwise:?}");
     told
 }
 
@@ -91,16 +94,18 @@ struct Look {
     emulator: Emulator,
     told: Vec<Told>,
     read: Inventory,
+    /// What is said to be unserved, and is served.
+    needless: Vec<String>,
 }
 
 impl Look {
     fn at(emulator: Emulator) -> Option<Self> {
         let (running, estate) = Running::sown(emulator)?;
         let kinds = kinds(emulator);
-        let read = read(&settings(&running.url(), &kinds), &owner(), &kinds);
-        let gaps: Vec<_> = read.gaps.iter().filter(|gap| !is_unserved(emulator, gap)).collect();
-        assert!(gaps.is_empty(), "{gaps:#?}");
-        Some(Self { emulator, told: truth(&estate, &[]), read })
+        let read = read(&settings(&running.url(), &kinds), &owner(), &wanted(emulator, &kinds));
+        let needless = kinds.iter().filter(|kind| is_all_served(emulator, kind, &running.url(), &read));
+        let needless = needless.map(|kind| format!("needless: all calls of {kind} are served")).collect();
+        Some(Self { emulator, told: truth(emulator, &estate, &[]), read, needless })
     }
 
     /// Returns what is told of the kinds that are read.
@@ -115,13 +120,18 @@ impl Look {
         let told = self.told();
         let mut uses = Uses::of(READ_OTHERWISE);
         let mut wrong = Differences::default();
+        for gap in self.read.gaps.iter().filter(|gap| !is_unserved(self.emulator, gap)) {
+            let what = gap.split_once(' ').map_or(&**gap, |(_, what)| what);
+            wrong.add(format!("a gap, {what}"), gap.clone());
+        }
         for (place, told) in &told {
             let Some(found) = self.read.found.get(place) else {
                 wrong.add(format!("{} not read", told.kind), place.clone());
                 continue;
             };
-            for (attribute, value) in told.attributes.iter().filter(|(attribute, _)| is_read_yet(&told.kind, attribute))
-            {
+            let served =
+                told.attributes.iter().filter(|(attribute, _)| is_served(self.emulator, &told.kind, attribute));
+            for (attribute, value) in served {
                 let read = found.get(attribute);
                 if !says(read, value) && !uses.excuse(&[self.emulator], &told.kind, attribute) {
                     let what = format!("{} {attribute}", told.kind);
@@ -134,23 +144,40 @@ impl Look {
         }
         println!("{:?}: {} resources of {} kinds", self.emulator, told.len(), kinds(self.emulator).len());
         let needless = uses.needless(&[self.emulator], &kinds(self.emulator));
-        wrong.lines().chain(needless).collect()
+        wrong.lines().chain(needless).chain(self.needless.clone()).collect()
+    }
+
+    /// Returns what was sown, as `account/region kind name`, and where it is. What an account or a zone is born with has no name.
+    fn sown(&self) -> BTreeMap<String, Place> {
+        let may_be_born = |kind: &str| kind.starts_with("AWS::EC2::") || kind == "AWS::Route53::RecordSet";
+        let sown = self.told.iter().filter(|told| told.id != told.name || !may_be_born(&told.kind));
+        sown.map(|told| (format!("{}/{} {} {}", told.account, told.region, told.kind, told.name), place(told)))
+            .collect()
     }
 
     /// Returns what is read by what it is called wherever it is sown, with names in place of ids in all attributes.
     fn snapshot(&self) -> BTreeMap<String, Value> {
         let renamed = self.told.iter().filter(|told| told.id != told.name);
         let names: Vec<_> = renamed.map(|told| (&*told.id, format!("<{}>", told.name))).collect();
-        let told = self.told();
-        // What an account is born with has no name.
-        let sown = told.iter().filter(|(_, told)| told.id != told.name || !told.kind.starts_with("AWS::EC2::"));
-        let sown = sown.filter_map(|(place, told)| Some((told, self.read.found.get(place)?)));
-        sown.map(|(told, found)| {
-            let name = format!("{}/{} {} {}", told.account, told.region, told.kind, told.name);
-            (name, named(found, &names))
-        })
-        .collect()
+        let read = self.sown().into_iter().filter_map(|(name, place)| Some((name, self.read.found.get(&place)?)));
+        read.map(|(name, found)| (name, named(found, &names))).collect()
     }
+}
+
+/// Returns whether all of a kind can be read, in the first place, where some calls are said not to be served.
+fn is_all_served(emulator: Emulator, kind: &str, url: &str, all: &Inventory) -> bool {
+    if unserved(emulator, kind).next().is_none() {
+        return false;
+    }
+    let (account, region) = (ACCOUNTS[0], REGIONS[0]);
+    let mut place = settings(url, &[kind]);
+    place["accounts"] = json!([{"id": account}]);
+    place["regions"] = json!([region]);
+    let found = read(&place, &owner(), &everything(&[kind]));
+    let is_here =
+        |place: &str| [region, "-"].iter().any(|region| place.starts_with(&format!("{account}/{region} {kind} ")));
+    let mut there = all.found.keys().filter(|place| is_here(place));
+    found.gaps.is_empty() && there.all(|place| found.found.contains_key(place))
 }
 
 /// Puts names in place of ids, and lists into one order.
@@ -189,24 +216,26 @@ fn otherwise(one: &Look, other: &Look) -> Vec<String> {
     let both = [one.emulator, other.emulator];
     let kinds: Vec<_> = kinds(both[0]).into_iter().filter(|kind| kinds(both[1]).contains(kind)).collect();
     let made_up = made_up(&kinds);
-    let (one, other) = (one.snapshot(), other.snapshot());
-    let mut uses = Uses::of(HELD_OTHERWISE);
+    let (mut uses, mut read_otherwise) = (Uses::of(HELD_OTHERWISE), Uses::of(READ_OTHERWISE));
     let mut wrong = Differences::default();
-    let names: BTreeSet<_> = one.keys().chain(other.keys()).collect();
-    for name in names {
-        let kind = name.split(' ').nth(1).unwrap();
-        let (Some(a), Some(b)) = (one.get(name), other.get(name)) else {
-            if kinds.contains(&kind) {
-                wrong.add(format!("{kind} only at one"), name.clone());
-            }
-            continue;
-        };
+    let kind_of = |name: &str| name.split(' ').nth(1).unwrap().to_owned();
+    let [names, others] = [one, other].map(|look| look.sown().into_keys().collect::<BTreeSet<_>>());
+    for name in names.symmetric_difference(&others) {
+        let kind = kind_of(name);
+        if !uses.excuse(&both, &kind, "-") {
+            wrong.add(format!("{kind} only at one"), name.clone());
+        }
+    }
+    let (one, other) = (one.snapshot(), other.snapshot());
+    for (name, a) in &one {
+        let (kind, Some(b)) = (&*kind_of(name), other.get(name)) else { continue };
         let attributes: BTreeSet<_> = [a, b].iter().flat_map(|both| both.as_object().unwrap().keys()).collect();
         for attribute in attributes {
             let place = format!("{kind} {attribute}");
             let (a, b) = (a.get(attribute), b.get(attribute));
             let is_read = ![a, b].into_iter().flatten().any(is_unread);
-            if is_read && a != b && !made_up.contains(&place) && !uses.excuse(&both, kind, attribute) {
+            let mut is_known = || read_otherwise.excuse(&both, kind, attribute) || uses.excuse(&both, kind, attribute);
+            if is_read && a != b && !made_up.contains(&place) && !is_known() {
                 let show = |value: Option<&Value>| value.map_or("nothing".to_owned(), Value::to_string);
                 wrong.add(place, format!("{name}: {} and {}", show(a), show(b)));
             }

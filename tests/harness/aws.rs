@@ -65,6 +65,8 @@ impl Ministack {
             .env("GATEWAY_PORT", port.to_string())
             .env("MINISTACK_ACCOUNT_ID", ACCOUNT)
             .env("MINISTACK_REGION", REGION)
+            // What has an address of its own, such as a queue, is otherwise called by another one where CloudFormation made it.
+            .env("MINISTACK_HOST", "127.0.0.1")
             .env("CLOUDTRAIL_RECORDING", "1")
             .env("IOT_MTLS_ENABLED", "0")
             .env("SFTP_ENABLED", "0")

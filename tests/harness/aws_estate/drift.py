@@ -38,11 +38,11 @@ def plant(places, kinds):
                            "drift": verb, "attribute": attribute}
                 break
         else:
-            raise SystemExit(f"nothing lends itself to {name}")
+            raise SystemExit(f"nothing lends itself to {name}; unserved: {places[0].tally.unserved()}")
 
 
 # Kinds whose things are born with an account, too.
-UNNAMED = {"AWS::EC2::SecurityGroup", "AWS::EC2::Subnet", "AWS::EC2::VPC", "AWS::EC2::Volume"}
+UNNAMED = {"AWS::EC2::SecurityGroup", "AWS::EC2::Subnet", "AWS::EC2::VPC", "AWS::EC2::Volume", "AWS::Route53::RecordSet"}
 
 
 def home(places, line):
@@ -193,7 +193,7 @@ def loose_repository(place, line):
 
 @change("a parameter with another value", "AWS::SSM::Parameter")
 def other_parameter(place, line):
-    if line["attributes"]["Value"] is None:
+    if "Value" not in line["attributes"]:
         return None
     answer = place.call("ssm", "put_parameter", Name=line["id"], Value="changed", Type=line["attributes"]["Type"], Overwrite=True,
                         Description=line["attributes"]["Description"])
@@ -208,3 +208,169 @@ def new_parameter(place, line):
 @change("a secret with another description", "AWS::SecretsManager::Secret")
 def other_secret(place, line):
     return changed(place.call("secretsmanager", "update_secret", SecretId=line["id"], Description="other"), "Description")
+
+
+@change("a table without its moments", "AWS::DynamoDB::Table")
+def forget_table(place, line):
+    kept = not line["attributes"]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
+    answer = place.call("dynamodb", "update_continuous_backups", TableName=line["id"], PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": kept})
+    return changed(answer, "PointInTimeRecoverySpecification")
+
+
+@change("a queue without its team", "AWS::SQS::Queue")
+def untag_queue(place, line):
+    return changed(place.call("sqs", "untag_queue", QueueUrl=line["id"], TagKeys=["team"]), "Tags")
+
+
+@change("a topic that tells somebody else, too", "AWS::SNS::Topic")
+def leak_topic(place, line):
+    if line["attributes"]["FifoTopic"]:
+        return None
+    answer = place.call("sns", "subscribe", TopicArn=line["id"], Protocol="lambda", Endpoint=f"arn:aws:lambda:{place.region}:999999999999:function:ear")
+    return changed(answer, "Subscription")
+
+
+@change("a function that anybody may call", "AWS::Lambda::FunctionPolicy")
+def open_function(place, line):
+    answer = place.call("lambda", "add_permission", FunctionName=line["id"], StatementId="anybody", Action="lambda:InvokeFunction", Principal="*")
+    return changed(answer, "PolicyDocument")
+
+
+@change("a function that takes all there is", "AWS::Lambda::Function")
+def free_function(place, line):
+    if line["attributes"]["ReservedConcurrentExecutions"] is None:
+        return None
+    return changed(place.call("lambda", "delete_function_concurrency", FunctionName=line["id"]), "ReservedConcurrentExecutions")
+
+
+@change("a repository that anybody may pull from", "AWS::ECR::Repository")
+def open_repository(place, line):
+    pull = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": "*", "Action": "ecr:BatchGetImage"}]}
+    return changed(place.call("ecr", "set_repository_policy", repositoryName=line["id"], policyText=json.dumps(pull)), "RepositoryPolicyText")
+
+
+@change("a cluster of tasks without its team", "AWS::ECS::Cluster")
+def untag_ecs(place, line):
+    arn = f"arn:aws:ecs:{place.region}:{place.account}:cluster/{line['id']}"
+    return changed(place.call("ecs", "untag_resource", resourceArn=arn, tagKeys=["team"]), "Tags")
+
+
+@change("a service with one more", "AWS::ECS::Service")
+def grow_service(place, line):
+    service, cluster = line["id"].split("|")
+    count = line["attributes"]["DesiredCount"] + 1
+    return changed(place.call("ecs", "update_service", cluster=cluster, service=service, desiredCount=count), "DesiredCount")
+
+
+@change("a cluster that is gone", "AWS::EKS::Cluster")
+def delete_eks(place, line):
+    return place.call("eks", "delete_cluster", name=line["id"]) and ("missing", None)
+
+
+@change("an alarm that hears less", "AWS::CloudWatch::Alarm")
+def deaf_alarm(place, line):
+    same = {key: value for key, value in line["attributes"].items() if key != "Tags"}
+    return changed(place.call("cloudwatch", "put_metric_alarm", **{**same, "Threshold": 99.0}), "Threshold")
+
+
+@change("a trail that stands still", "AWS::CloudTrail::Trail")
+def stop_trail(place, line):
+    return changed(place.call("cloudtrail", "stop_logging", Name=line["id"]), "IsLogging")
+
+
+@change("a recorder that stands still, or not any more", "AWS::Config::ConfigurationRecorderStatus")
+def stop_recorder(place, line):
+    operation = "stop_configuration_recorder" if line["attributes"]["Recording"] else "start_configuration_recorder"
+    return changed(place.call("config", operation, ConfigurationRecorderName=line["id"]), "Recording")
+
+
+@change("a recorder of something else", "AWS::Config::ConfigurationRecorder")
+def narrow_recorder(place, line):
+    only = {"allSupported": False, "resourceTypes": ["AWS::SQS::Queue"]}
+    recorder = {"name": line["id"], "roleARN": line["attributes"]["RoleARN"], "recordingGroup": only}
+    return changed(place.call("config", "put_configuration_recorder", ConfigurationRecorder=recorder), "RecordingGroup")
+
+
+@change("a history that goes elsewhere", "AWS::Config::DeliveryChannel")
+def redirect_channel(place, line):
+    channel = {"name": line["id"], "s3BucketName": line["attributes"]["S3BucketName"], "s3KeyPrefix": "elsewhere",
+               "configSnapshotDeliveryProperties": {"deliveryFrequency": "Six_Hours"}}
+    return changed(place.call("config", "put_delivery_channel", DeliveryChannel=channel), "S3KeyPrefix")
+
+
+@change("a detector that is off", "AWS::GuardDuty::Detector")
+def stop_detector(place, line):
+    return changed(place.call("guardduty", "update_detector", DetectorId=line["id"], Enable=False), "Enable")
+
+
+@change("a hub that is gone", "AWS::SecurityHub::Hub")
+def leave_hub(place, line):
+    return place.call("securityhub", "disable_security_hub") and ("missing", None)
+
+
+@change("a cache without its team", "AWS::ElastiCache::CacheCluster")
+def untag_cache(place, line):
+    arn = place.ask("elasticache", "describe_cache_clusters", CacheClusterId=line["id"])["CacheClusters"][0]["ARN"]
+    if not line["attributes"]["Tags"]:
+        return None
+    return changed(place.call("elasticache", "remove_tags_from_resource", ResourceName=arn, TagKeys=["team"]), "Tags")
+
+
+@change("replicas with another description", "AWS::ElastiCache::ReplicationGroup")
+def other_replicas(place, line):
+    answer = place.call("elasticache", "modify_replication_group", ReplicationGroupId=line["id"], ReplicationGroupDescription="other")
+    return changed(answer, "ReplicationGroupDescription")
+
+
+@change("a search with more machines", "AWS::OpenSearchService::Domain")
+def grow_domain(place, line):
+    cluster = {**line["attributes"]["ClusterConfig"], "InstanceCount": 3}
+    return changed(place.call("opensearch", "update_domain_config", DomainName=line["id"], ClusterConfig=cluster), "ClusterConfig")
+
+
+@change("a certificate without its team", "AWS::CertificateManager::Certificate")
+def untag_certificate(place, line):
+    return changed(place.call("acm", "remove_tags_from_certificate", CertificateArn=line["id"], Tags=[{"Key": "team"}]), "Tags")
+
+
+@change("a zone with another comment", "AWS::Route53::HostedZone")
+def rename_zone(place, line):
+    return changed(place.call("route53", "update_hosted_zone_comment", Id=line["id"], Comment="other"), "HostedZoneConfig")
+
+
+@change("a name that leads elsewhere", "AWS::Route53::RecordSet")
+def redirect_record(place, line):
+    attributes = line["attributes"]
+    if attributes["Type"] != "CNAME":
+        return None
+    record = {"Name": attributes["Name"], "Type": "CNAME", "TTL": int(attributes["TTL"]), "SetIdentifier": attributes["SetIdentifier"],
+              "Weight": attributes["Weight"], "ResourceRecords": [{"Value": "elsewhere.example."}]}
+    changes = [{"Action": "UPSERT", "ResourceRecordSet": record}]
+    answer = place.call("route53", "change_resource_record_sets", HostedZoneId=attributes["HostedZoneId"], ChangeBatch={"Changes": changes})
+    return changed(answer, "ResourceRecords")
+
+
+@change("a name that nobody declared", "AWS::Route53::RecordSet")
+def new_record(place, line):
+    attributes = line["attributes"]
+    if not attributes["Name"].startswith("host-"):
+        return None
+    zone = attributes["Name"].split(".", 1)[1]
+    record = {"Name": f"nobodys.{zone}", "Type": "A", "TTL": 60, "ResourceRecords": [{"Value": "192.0.2.250"}]}
+    changes = [{"Action": "CREATE", "ResourceRecordSet": record}]
+    answer = place.call("route53", "change_resource_record_sets", HostedZoneId=attributes["HostedZoneId"], ChangeBatch={"Changes": changes})
+    return answer and ("unmanaged", None, f"nobodys.{zone}|{attributes['HostedZoneId']}|A|", [])
+
+
+@change("a distribution with another comment", "AWS::CloudFront::Distribution")
+def other_distribution(place, line):
+    found = place.ask("cloudfront", "get_distribution_config", Id=line["id"])
+    config = {**found["DistributionConfig"], "Comment": "other"}
+    answer = place.call("cloudfront", "update_distribution", Id=line["id"], IfMatch=found["ETag"], DistributionConfig=config)
+    return changed(answer, "DistributionConfig")
+
+
+@change("an interface with another description", "AWS::ApiGateway::RestApi")
+def other_api(place, line):
+    patch = [{"op": "replace", "path": "/description", "value": "other"}]
+    return changed(place.call("apigateway", "update_rest_api", restApiId=line["id"], patchOperations=patch), "Description")

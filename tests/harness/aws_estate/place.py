@@ -53,12 +53,12 @@ class Place:
                                                               config=SETTINGS)
             return self._clients[service]
 
-    def ask(self, service, operation, **arguments):
+    def ask(self, service, operation, /, **arguments):
         """Calls; an error of the other side is raised."""
         self.tally.count()
         return getattr(self.client(service), operation)(**arguments)
 
-    def call(self, service, operation, **arguments):
+    def call(self, service, operation, /, **arguments):
         """Calls; returns nothing if it is not served, and says so."""
         try:
             return self.ask(service, operation, **arguments)
@@ -69,7 +69,7 @@ class Place:
             self.tally.refuse(f"{service}.{operation}", type(error).__name__)
         return None
 
-    def all(self, service, operation, key, **arguments):
+    def all(self, service, operation, key, /, **arguments):
         """Returns every item of every page."""
         client = self.client(service)
         if not client.can_paginate(operation):

@@ -39,7 +39,7 @@ def sow(places, scale, seed, writers):
             for home, result in zip(chosen, results):
                 if result is not None:
                     (home.account_kept if worldwide else home.kept)[kind].append(result)
-            made[kind] = sum(result is not None for result in results)
+            made[kind] = made.get(kind, 0) + sum(result is not None for result in results)
     return made
 
 
@@ -522,12 +522,22 @@ def table(place, at, rng):
     if rng.random() < 0.5:
         attributes.append({"AttributeName": "at", "AttributeType": "N"})
         keys.append({"AttributeName": "at", "KeyType": "RANGE"})
+    if rng.random() < 0.5:
+        more["StreamSpecification"] = {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"}
+    if rng.random() < 0.5:
+        more["SSESpecification"] = {"Enabled": True, "SSEType": "KMS", "KMSMasterKeyId": a_key(place, rng)}
+    if rng.random() < 0.5 and more["BillingMode"] == "PAY_PER_REQUEST":
+        attributes.append({"AttributeName": "owner", "AttributeType": "S"})
+        more["GlobalSecondaryIndexes"] = [{"IndexName": "by-owner", "KeySchema": [{"AttributeName": "owner", "KeyType": "HASH"}],
+                                           "Projection": {"ProjectionType": "INCLUDE", "NonKeyAttributes": ["name"]}}]
     made = place.call("dynamodb", "create_table", TableName=name, AttributeDefinitions=attributes, KeySchema=keys,
                       DeletionProtectionEnabled=rng.random() < 0.5, Tags=pairs(tags(rng, name)), **more)
     if not made:
         return None
     if rng.random() < 0.5:
         place.call("dynamodb", "update_continuous_backups", TableName=name, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True})
+    if rng.random() < 0.5:
+        place.call("dynamodb", "update_time_to_live", TableName=name, TimeToLiveSpecification={"Enabled": True, "AttributeName": "until"})
     return name
 
 
@@ -536,6 +546,15 @@ def cache(place, at, rng):
     name = f"cache-{at:03}"
     made = place.call("elasticache", "create_cache_cluster", CacheClusterId=name, Engine="memcached", CacheNodeType="cache.t3.micro", NumCacheNodes=1,
                       Tags=pairs(tags(rng, name)))
+    return made and name
+
+
+@sown("AWS::ElastiCache::ReplicationGroup", 4)
+def replicas(place, at, rng):
+    name = f"sessions-{at:03}"
+    made = place.call("elasticache", "create_replication_group", ReplicationGroupId=name, ReplicationGroupDescription=f"sessions {at}", Engine="redis",
+                      CacheNodeType="cache.t3.micro", NumCacheClusters=2, AutomaticFailoverEnabled=True, AtRestEncryptionEnabled=rng.random() < 0.5,
+                      TransitEncryptionEnabled=True, SnapshotRetentionLimit=rng.choice([0, 5]), Tags=pairs(tags(rng, name)))
     return made and name
 
 
@@ -550,10 +569,21 @@ def domain(place, at, rng):
 
 # Messages, logs and alarms.
 
+@sown("AWS::SQS::Queue", 4)
+def dead_letters(place, at, rng):
+    name = f"dead-{at:03}"
+    made = place.call("sqs", "create_queue", QueueName=name, Attributes={"MessageRetentionPeriod": "1209600"}, tags=tags(rng, name))
+    if not made:
+        return None
+    place.kept["dead letters"].append(f"arn:aws:sqs:{place.region}:{place.account}:{name}")
+    return made["QueueUrl"]
+
+
 @sown("AWS::SQS::Queue", 25)
 def queue(place, at, rng):
-    name = f"jobs-{at:03}" + (".fifo" if at % 6 == 5 else "")
-    attributes = {"VisibilityTimeout": str(rng.choice([30, 60])), "MessageRetentionPeriod": str(rng.choice([345600, 86400])), "DelaySeconds": "0"}
+    name = f"jobs-{at:03}" + (".fifo" if at % 7 == 3 else "")
+    attributes = {"VisibilityTimeout": str(rng.choice([30, 60])), "MessageRetentionPeriod": str(rng.choice([345600, 86400])), "DelaySeconds": "0",
+                  "ReceiveMessageWaitTimeSeconds": rng.choice(["0", "20"])}
     if name.endswith(".fifo"):
         attributes.update(FifoQueue="true", ContentBasedDeduplication="true")
     elif place.kept["dead letters"] and rng.random() < 0.5:
@@ -566,18 +596,25 @@ def queue(place, at, rng):
 
 @sown("AWS::SNS::Topic", 20)
 def topic(place, at, rng):
-    name = f"news-{at:03}"
+    name = f"news-{at:03}" + (".fifo" if at % 7 == 3 else "")
     attributes = {"DisplayName": f"news {at}"}
+    if name.endswith(".fifo"):
+        attributes.update(FifoTopic="true", ContentBasedDeduplication="true")
     if rng.random() < 0.4:
         attributes["KmsMasterKeyId"] = "alias/aws/sns"
     made = place.call("sns", "create_topic", Name=name, Attributes=attributes, Tags=pairs(tags(rng, name)))
-    return made and made["TopicArn"]
+    if not made:
+        return None
+    if place.kept["dead letters"] and not name.endswith(".fifo") and rng.random() < 0.6:
+        place.call("sns", "subscribe", TopicArn=made["TopicArn"], Protocol="sqs", Endpoint=place.kept["dead letters"][0])
+    return made["TopicArn"]
 
 
 @sown("AWS::Logs::LogGroup", 30)
 def log_group(place, at, rng):
     name = f"/app/{at:03}"
-    if not place.call("logs", "create_log_group", logGroupName=name, tags=tags(rng, name)):
+    more = {"kmsKeyId": a_key(place, rng)} if rng.random() < 0.4 else {}
+    if not place.call("logs", "create_log_group", logGroupName=name, tags=tags(rng, name), **more):
         return None
     if rng.random() < 0.7:
         place.call("logs", "put_retention_policy", logGroupName=name, retentionInDays=rng.choice([7, 30, 365]))
@@ -591,7 +628,7 @@ def alarm(place, at, rng):
     made = place.call("cloudwatch", "put_metric_alarm", AlarmName=name, AlarmDescription=f"alarm {at}", Namespace="AWS/EC2", MetricName="CPUUtilization",
                       Statistic="Average", Period=300, EvaluationPeriods=rng.randint(1, 3), Threshold=float(rng.choice([80, 90])),
                       ComparisonOperator="GreaterThanThreshold", TreatMissingData="notBreaching",
-                      Dimensions=[{"Name": "InstanceId", "Value": f"i-{at:017x}"}], **({"AlarmActions": [topic]} if topic else {}))
+                      Dimensions=[{"Name": "InstanceId", "Value": f"i-{at:017x}"}], Tags=pairs(tags(rng, name)), **({"AlarmActions": [topic]} if topic else {}))
     return made and name
 
 
@@ -603,7 +640,39 @@ def trail(place, at, rng):
     if not made:
         return None
     place.call("cloudtrail", "start_logging", Name=name)
+    if at % 2 == 1:
+        objects = [{"Type": "AWS::S3::Object", "Values": [f"arn:aws:s3:::{bucket}/"]}]
+        place.call("cloudtrail", "put_event_selectors", TrailName=name,
+                   EventSelectors=[{"ReadWriteType": "WriteOnly", "IncludeManagementEvents": True, "DataResources": objects}])
     return name
+
+
+@sown("AWS::Config::ConfigurationRecorder", 4)
+def recorder(place, at, rng):
+    what = rng.choice([{"allSupported": True, "includeGlobalResourceTypes": True},
+                       {"allSupported": False, "resourceTypes": ["AWS::EC2::Instance", "AWS::S3::Bucket"]}])
+    made = place.call("config", "put_configuration_recorder", ConfigurationRecorder={"name": "default", "roleARN": a_role(place), "recordingGroup": what})
+    # None starts before it is known where to it tells.
+    bucket = pick(place, "AWS::S3::Bucket", rng)
+    place.call("config", "put_delivery_channel", DeliveryChannel={"name": "default", "s3BucketName": bucket, "s3KeyPrefix": "history",
+                                                                  "configSnapshotDeliveryProperties": {"deliveryFrequency": "Six_Hours"}})
+    if rng.random() < 0.6:
+        place.call("config", "start_configuration_recorder", ConfigurationRecorderName="default")
+    return made and "default"
+
+
+@sown("AWS::GuardDuty::Detector", 4)
+def detector(place, at, rng):
+    made = place.call("guardduty", "create_detector", Enable=True, FindingPublishingFrequency=rng.choice(["ONE_HOUR", "SIX_HOURS"]),
+                      Tags=tags(rng, f"detector-{at:03}"))
+    return made and made["DetectorId"]
+
+
+@sown("AWS::SecurityHub::Hub", 4)
+def hub(place, at, rng):
+    made = place.call("securityhub", "enable_security_hub", EnableDefaultStandards=False, ControlFindingGenerator="SECURITY_CONTROL",
+                      Tags=tags(rng, f"hub-{at:03}"))
+    return made and place.region
 
 
 # Code and containers.
@@ -613,12 +682,13 @@ def function(place, at, rng):
     name = f"function-{at:03}"
     made = place.call("lambda", "create_function", FunctionName=name, Runtime=rng.choice(["python3.11", "nodejs20.x"]), Handler="main.handle",
                       Role=a_role(place), Code={"ZipFile": code()}, Timeout=rng.choice([3, 30]), MemorySize=rng.choice([128, 512]),
-                      Description=f"function {at}", Environment={"Variables": {"MODE": rng.choice(["on", "off"])}}, Tags=tags(rng, name))
+                      Description=f"function {at}", Environment={"Variables": {"MODE": rng.choice(["on", "off"])}}, Tags=tags(rng, name),
+                      TracingConfig={"Mode": rng.choice(["Active", "PassThrough"])}, EphemeralStorage={"Size": rng.choice([512, 1024])})
     if not made:
         return None
-    if rng.random() < 0.3:
+    if rng.random() < 0.6:
         place.call("lambda", "put_function_concurrency", FunctionName=name, ReservedConcurrentExecutions=5)
-    if rng.random() < 0.3:
+    if rng.random() < 0.6:
         place.call("lambda", "add_permission", FunctionName=name, StatementId="events", Action="lambda:InvokeFunction", Principal="events.amazonaws.com")
     return name
 
@@ -635,7 +705,16 @@ def repository(place, at, rng):
     name = f"images/{at:03}"
     made = place.call("ecr", "create_repository", repositoryName=name, imageTagMutability=rng.choice(["MUTABLE", "IMMUTABLE"]),
                       imageScanningConfiguration={"scanOnPush": rng.random() < 0.5}, tags=pairs(tags(rng, name)))
-    return made and name
+    if not made:
+        return None
+    if rng.random() < 0.6:
+        old = {"rulePriority": 1, "selection": {"tagStatus": "untagged", "countType": "imageCountMoreThan", "countNumber": 5}, "action": {"type": "expire"}}
+        place.call("ecr", "put_lifecycle_policy", repositoryName=name, lifecyclePolicyText=json.dumps({"rules": [old]}))
+    if rng.random() < 0.6:
+        pull = {"Sid": "pull", **allow("ecr:BatchGetImage", None), "Principal": {"AWS": f"arn:aws:iam::{place.account}:root"}}
+        del pull["Resource"]
+        place.call("ecr", "set_repository_policy", repositoryName=name, policyText=json.dumps(policy(pull)))
+    return name
 
 
 @sown("AWS::ECS::Cluster", 4)
@@ -664,7 +743,7 @@ def eks_cluster(place, at, rng):
     _, vpc, _ = place.kept["AWS::EC2::Subnet"][0]
     subnets = [subnet for subnet, home, _ in place.kept["AWS::EC2::Subnet"] if home == vpc][:2]
     made = place.call("eks", "create_cluster", name=name, roleArn=a_role(place), version="1.30", resourcesVpcConfig={"subnetIds": subnets},
-                      tags=tags(rng, name))
+                      logging={"clusterLogging": [{"types": ["api", "audit"], "enabled": True}]}, tags=tags(rng, name))
     return made and name
 
 
@@ -682,7 +761,7 @@ def secret(place, at, rng):
 @sown("AWS::SSM::Parameter", 25)
 def parameter(place, at, rng):
     name = f"/app/parameter/{at:03}"
-    secure = at % 5 == 4
+    secure = at % 5 == 3
     made = place.call("ssm", "put_parameter", Name=name, Value="canary-of-the-estate" if secure else f"value {at}", Description=f"parameter {at}",
                       Type="SecureString" if secure else rng.choice(["String", "StringList"]), Tags=pairs(tags(rng, name)))
     return made and name
@@ -699,7 +778,11 @@ def certificate(place, at, rng):
 @sown("AWS::Route53::HostedZone", 4, worldwide=True)
 def zone(place, at, rng):
     name = f"zone-{at:03}.example."
-    made = place.call("route53", "create_hosted_zone", Name=name, CallerReference=f"estate-{at}", HostedZoneConfig={"Comment": f"zone {at}"})
+    inside = {}
+    if at % 3 == 1 and place.kept["AWS::EC2::VPC"]:
+        inside = {"VPC": {"VPCRegion": place.region, "VPCId": place.kept["AWS::EC2::VPC"][0][0]}}
+    made = place.call("route53", "create_hosted_zone", Name=name, CallerReference=f"estate-{at}",
+                      HostedZoneConfig={"Comment": f"zone {at}", "PrivateZone": bool(inside)}, **inside)
     if not made:
         return None
     zone = made["HostedZone"]["Id"].split("/")[-1]
@@ -707,15 +790,25 @@ def zone(place, at, rng):
     return zone, name
 
 
-@sown("AWS::Route53::RecordSet", 16, worldwide=True)
-def record(place, at, rng):
+@sown("AWS::Route53::RecordSet", 6, worldwide=True)
+def records(place, at, rng):
+    """Makes records of every sort: with two values, by weight, for all names, and in place of another."""
     if not place.account_kept["AWS::Route53::HostedZone"]:
         return None
     zone, name = rng.choice(place.account_kept["AWS::Route53::HostedZone"])
-    change = {"Action": "CREATE", "ResourceRecordSet": {"Name": f"host-{at:03}.{name}", "Type": "A", "TTL": rng.choice([60, 300]),
-                                                        "ResourceRecords": [{"Value": f"192.0.2.{at + 1}"}, {"Value": f"192.0.2.{at + 101}"}]}}
-    made = place.call("route53", "change_resource_record_sets", HostedZoneId=zone, ChangeBatch={"Changes": [change]})
-    return made and f"host-{at:03}.{name}"
+
+    def record(host, kind, values, **more):
+        return {"Name": f"{host}-{at:03}.{name}", "Type": kind, "TTL": rng.choice([60, 300]), "ResourceRecords": [{"Value": value} for value in values], **more}
+
+    alias = {"Name": f"alias-{at:03}.{name}", "Type": "A",
+             "AliasTarget": {"HostedZoneId": zone, "DNSName": f"host-{at:03}.{name}", "EvaluateTargetHealth": False}}
+    made = [record("host", "A", [f"192.0.2.{at + 1}", f"192.0.2.{at + 101}"]),
+            record("weighed", "CNAME", ["one.example."], SetIdentifier="one", Weight=10),
+            record("weighed", "CNAME", ["two.example."], SetIdentifier="two", Weight=20),
+            {**record("any", "TXT", ['"a b"']), "Name": f"*.any-{at:03}.{name}"}, alias]
+    changes = [{"Action": "CREATE", "ResourceRecordSet": one} for one in made]
+    answer = place.call("route53", "change_resource_record_sets", HostedZoneId=zone, ChangeBatch={"Changes": changes})
+    return answer and f"host-{at:03}.{name}"
 
 
 @sown("AWS::CloudFront::Distribution", 2, worldwide=True)
@@ -735,5 +828,5 @@ def distribution(place, at, rng):
 def rest_api(place, at, rng):
     name = f"api-{at:03}"
     made = place.call("apigateway", "create_rest_api", name=name, description=f"api {at}", endpointConfiguration={"types": [rng.choice(["REGIONAL", "EDGE"])]},
-                      tags=tags(rng, name))
+                      binaryMediaTypes=["image/png"], minimumCompressionSize=rng.choice([0, 1024]), tags=tags(rng, name))
     return made and made["id"]

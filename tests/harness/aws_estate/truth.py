@@ -41,6 +41,21 @@ def tags(found, key="Key", value="Value"):
     return sorted(ours, key=lambda tag: tag["Key"])
 
 
+def unless(place, codes, service, operation, **arguments):
+    """Asks for what may not be set; then it is refused by one of these codes, which says the same as nothing."""
+    try:
+        return place.ask(service, operation, **arguments)
+    except place.client(service).exceptions.ClientError as error:
+        if error.response["Error"]["Code"] in codes:
+            return None
+        raise
+
+
+def plain(value):
+    """Returns what is left without the service's own envelope."""
+    return {key: part for key, part in (value or {}).items() if key != "ResponseMetadata"}
+
+
 def mapped(found):
     return [{"Key": key, "Value": value} for key, value in sorted((found or {}).items())]
 
@@ -382,7 +397,15 @@ def tables(place):
         recovery = backups.get("PointInTimeRecoveryDescription", {}).get("PointInTimeRecoveryStatus") == "ENABLED"
         throughput = table.get("ProvisionedThroughput", {})
         mode = table.get("BillingModeSummary", {}).get("BillingMode", "PROVISIONED")
+        sealed, expiry = table.get("SSEDescription") or {}, place.ask("dynamodb", "describe_time_to_live", TableName=name)["TimeToLiveDescription"]
+        expires = expiry.get("TimeToLiveStatus") == "ENABLED"
+        indexes = [{"IndexName": index["IndexName"], "KeySchema": index["KeySchema"], "Projection": index["Projection"]}
+                   for index in table.get("GlobalSecondaryIndexes") or []]
         yield name, name, {
+            "GlobalSecondaryIndexes": indexes, "StreamSpecification": stream(table.get("StreamSpecification")),
+            "SSESpecification": {"SSEEnabled": True, "SSEType": sealed["SSEType"], "KMSMasterKeyId": sealed["KMSMasterKeyArn"]}
+            if sealed.get("Status") == "ENABLED" else {"SSEEnabled": False},
+            "TimeToLiveSpecification": {"Enabled": expires, **({"AttributeName": expiry["AttributeName"]} if expires else {})},
             "TableName": name, "KeySchema": table["KeySchema"], "AttributeDefinitions": table["AttributeDefinitions"], "BillingMode": mode,
             **({"ProvisionedThroughput": {key: throughput[key] for key in ("ReadCapacityUnits", "WriteCapacityUnits")}} if mode == "PROVISIONED" else {}),
             "DeletionProtectionEnabled": table.get("DeletionProtectionEnabled"),
@@ -390,11 +413,27 @@ def tables(place):
             "Tags": tags(place.all("dynamodb", "list_tags_of_resource", "Tags", ResourceArn=table["TableArn"]))}
 
 
+def stream(found):
+    return {"StreamViewType": found["StreamViewType"]} if found and found.get("StreamEnabled") else None
+
+
 @told("AWS::ElastiCache::CacheCluster")
 def caches(place):
     for cache in place.all("elasticache", "describe_cache_clusters", "CacheClusters"):
         name = cache["CacheClusterId"]
-        yield name, name, {"ClusterName": name, "Engine": cache["Engine"], "CacheNodeType": cache["CacheNodeType"], "NumCacheNodes": cache["NumCacheNodes"]}
+        yield name, name, {"ClusterName": name, "Engine": cache["Engine"], "CacheNodeType": cache["CacheNodeType"], "NumCacheNodes": cache["NumCacheNodes"],
+                           "Tags": tags(place.ask("elasticache", "list_tags_for_resource", ResourceName=cache["ARN"])["TagList"])}
+
+
+@told("AWS::ElastiCache::ReplicationGroup")
+def replication_groups(place):
+    same = ["ReplicationGroupId", "CacheNodeType", "AtRestEncryptionEnabled", "TransitEncryptionEnabled", "SnapshotRetentionLimit", "Engine"]
+    for group in place.all("elasticache", "describe_replication_groups", "ReplicationGroups"):
+        name = group["ReplicationGroupId"]
+        yield name, name, {
+            **{key: group[key] for key in same if key in group}, "ReplicationGroupDescription": group["Description"],
+            "AutomaticFailoverEnabled": group["AutomaticFailover"] in ("enabled", "enabling"), "NumCacheClusters": len(group["MemberClusters"]),
+            "Tags": tags(place.ask("elasticache", "list_tags_for_resource", ResourceName=group["ARN"])["TagList"])}
 
 
 @told("AWS::OpenSearchService::Domain")
@@ -405,6 +444,7 @@ def domains(place):
         yield name, name, {
             "DomainName": name, "EngineVersion": domain["EngineVersion"],
             "ClusterConfig": {key: cluster[key] for key in ("InstanceType", "InstanceCount")},
+            "EBSOptions": {key: domain["EBSOptions"][key] for key in ("EBSEnabled", "VolumeSize")},
             "EncryptionAtRestOptions": {"Enabled": domain["EncryptionAtRestOptions"]["Enabled"]},
             "NodeToNodeEncryptionOptions": {"Enabled": domain["NodeToNodeEncryptionOptions"]["Enabled"]},
             "Tags": tags((place.call("opensearch", "list_tags", ARN=domain["ARN"]) or {}).get("TagList"))}
@@ -420,8 +460,11 @@ def queues(place):
         redrive = found.get("RedrivePolicy")
         yield url, name, {
             "QueueName": name, "VisibilityTimeout": int(found["VisibilityTimeout"]), "MessageRetentionPeriod": int(found["MessageRetentionPeriod"]),
-            "DelaySeconds": int(found["DelaySeconds"]), "KmsMasterKeyId": found.get("KmsMasterKeyId") or None,
-            "FifoQueue": True if found.get("FifoQueue") == "true" else None, "RedrivePolicy": json.loads(redrive) if redrive else None,
+            "DelaySeconds": int(found["DelaySeconds"]), "ReceiveMessageWaitTimeSeconds": int(found["ReceiveMessageWaitTimeSeconds"]),
+            "MaximumMessageSize": int(found["MaximumMessageSize"]), "Arn": found["QueueArn"], "QueueUrl": url, "KmsMasterKeyId": found.get("KmsMasterKeyId") or None,
+            "FifoQueue": True if found.get("FifoQueue") == "true" else None,
+            **({"ContentBasedDeduplication": found["ContentBasedDeduplication"] == "true"} if found.get("FifoQueue") == "true" else {}),
+            "RedrivePolicy": json.loads(redrive) if redrive else None,
             "Tags": mapped(place.ask("sqs", "list_queue_tags", QueueUrl=url).get("Tags"))}
 
 
@@ -432,6 +475,10 @@ def topics(place):
         found = place.ask("sns", "get_topic_attributes", TopicArn=arn)["Attributes"]
         yield arn, arn.split(":")[-1], {
             "TopicName": arn.split(":")[-1], "DisplayName": found.get("DisplayName") or None, "KmsMasterKeyId": found.get("KmsMasterKeyId") or None,
+            "FifoTopic": found.get("FifoTopic") == "true",
+            **({"ContentBasedDeduplication": found["ContentBasedDeduplication"] == "true"} if found.get("FifoTopic") == "true" else {}),
+            "Subscription": [{"Endpoint": one["Endpoint"], "Protocol": one["Protocol"]}
+                             for one in place.all("sns", "list_subscriptions_by_topic", "Subscriptions", TopicArn=arn)],
             "Tags": tags(place.ask("sns", "list_tags_for_resource", ResourceArn=arn)["Tags"])}
 
 
@@ -446,9 +493,11 @@ def log_groups(place):
 @told("AWS::CloudWatch::Alarm")
 def alarms(place):
     same = ["AlarmName", "AlarmDescription", "Namespace", "MetricName", "Statistic", "Period", "EvaluationPeriods", "Threshold", "ComparisonOperator",
-            "TreatMissingData", "Dimensions", "AlarmActions"]
+            "TreatMissingData", "Dimensions", "AlarmActions", "ActionsEnabled"]
     for alarm in place.all("cloudwatch", "describe_alarms", "MetricAlarms"):
-        yield alarm["AlarmName"], alarm["AlarmName"], {key: alarm[key] for key in same if alarm.get(key)}
+        yield alarm["AlarmName"], alarm["AlarmName"], {
+            **{key: alarm[key] for key in same if alarm.get(key)},
+            "Tags": tags(place.ask("cloudwatch", "list_tags_for_resource", ResourceARN=alarm["AlarmArn"])["Tags"])}
 
 
 @told("AWS::CloudTrail::Trail")
@@ -458,7 +507,47 @@ def trails(place):
         yield trail["Name"], trail["Name"], {
             "TrailName": trail["Name"], "S3BucketName": trail["S3BucketName"], "IsMultiRegionTrail": trail["IsMultiRegionTrail"],
             "IncludeGlobalServiceEvents": trail["IncludeGlobalServiceEvents"], "EnableLogFileValidation": trail["LogFileValidationEnabled"],
-            "IsLogging": status["IsLogging"]}
+            "IsLogging": status["IsLogging"], "EventSelectors": plain(place.ask("cloudtrail", "get_event_selectors", TrailName=trail["Name"])).get("EventSelectors"),
+            "Tags": tags(place.ask("cloudtrail", "list_tags", ResourceIdList=[trail["TrailARN"]])["ResourceTagList"][0]["TagsList"])}
+
+
+@told("AWS::Config::ConfigurationRecorder")
+def recorders(place):
+    for recorder in place.ask("config", "describe_configuration_recorders")["ConfigurationRecorders"]:
+        group = recorder["recordingGroup"]
+        yield recorder["name"], recorder["name"], {
+            "Name": recorder["name"], "RoleARN": recorder["roleARN"],
+            "RecordingGroup": {"AllSupported": group["allSupported"], "ResourceTypes": group.get("resourceTypes")}}
+
+
+@told("AWS::Config::ConfigurationRecorderStatus")
+def recorder_statuses(place):
+    for status in place.ask("config", "describe_configuration_recorder_status")["ConfigurationRecordersStatus"]:
+        yield status["name"], status["name"], {"Name": status["name"], "Recording": status["recording"]}
+
+
+@told("AWS::Config::DeliveryChannel")
+def delivery_channels(place):
+    for channel in place.ask("config", "describe_delivery_channels")["DeliveryChannels"]:
+        often = channel["configSnapshotDeliveryProperties"]["deliveryFrequency"]
+        yield channel["name"], channel["name"], {
+            "Name": channel["name"], "S3BucketName": channel["s3BucketName"], "S3KeyPrefix": channel.get("s3KeyPrefix"),
+            "ConfigSnapshotDeliveryProperties": {"DeliveryFrequency": often}}
+
+
+@told("AWS::GuardDuty::Detector")
+def detectors(place):
+    for identifier in place.all("guardduty", "list_detectors", "DetectorIds"):
+        found = place.ask("guardduty", "get_detector", DetectorId=identifier)
+        yield identifier, (found.get("Tags") or {}).get("Name"), {
+            "Enable": found["Status"] == "ENABLED", "FindingPublishingFrequency": found["FindingPublishingFrequency"], "Tags": mapped(found.get("Tags"))}
+
+
+@told("AWS::SecurityHub::Hub")
+def hubs(place):
+    hub = place.call("securityhub", "describe_hub")
+    if hub:
+        yield hub["HubArn"], hub["HubArn"], {"AutoEnableControls": hub["AutoEnableControls"], "ControlFindingGenerator": hub["ControlFindingGenerator"]}
 
 
 # Balancers, and what scales behind them.
@@ -521,15 +610,28 @@ def functions(place):
         name = function["FunctionName"]
         kept = place.ask("lambda", "get_function_concurrency", FunctionName=name).get("ReservedConcurrentExecutions")
         found = place.ask("lambda", "list_tags", Resource=function["FunctionArn"]).get("Tags")
-        yield name, name, {**{key: function.get(key) for key in same}, "Tags": mapped(found), "ReservedConcurrentExecutions": kept,
+        yield name, name, {**{key: function.get(key) for key in same}, "Arn": function["FunctionArn"], "Architectures": function["Architectures"],
+                           "EphemeralStorage": function["EphemeralStorage"], "TracingConfig": function["TracingConfig"], "Tags": mapped(found), "ReservedConcurrentExecutions": kept,
                            "Environment": {"Variables": function.get("Environment", {}).get("Variables", {})}}
+
+
+@told("AWS::Lambda::FunctionPolicy")
+def function_policies(place):
+    for function in place.all("lambda", "list_functions", "Functions"):
+        name = function["FunctionName"]
+        found = unless(place, ["ResourceNotFoundException"], "lambda", "get_policy", FunctionName=name)
+        yield name, name, {"FunctionName": name, "FunctionArn": function["FunctionArn"], "PolicyDocument": document(found and found["Policy"])}
 
 
 @told("AWS::ECR::Repository")
 def repositories(place):
     for repository in place.all("ecr", "describe_repositories", "repositories"):
         name = repository["repositoryName"]
+        cleaning = unless(place, ["LifecyclePolicyNotFoundException"], "ecr", "get_lifecycle_policy", repositoryName=name)
+        allowed = unless(place, ["RepositoryPolicyNotFoundException"], "ecr", "get_repository_policy", repositoryName=name)
         yield name, name, {
+            "LifecyclePolicy": cleaning and {"LifecyclePolicyText": cleaning["lifecyclePolicyText"]},
+            "RepositoryPolicyText": document(allowed and allowed["policyText"]), "RepositoryUri": repository["repositoryUri"],
             "RepositoryName": name, "ImageTagMutability": repository["imageTagMutability"],
             "ImageScanningConfiguration": {"ScanOnPush": repository["imageScanningConfiguration"]["scanOnPush"]},
             "Tags": tags(place.ask("ecr", "list_tags_for_resource", resourceArn=repository["repositoryArn"])["tags"])}
@@ -562,7 +664,13 @@ def eks_clusters(place):
         cluster = place.ask("eks", "describe_cluster", name=name)["cluster"]
         yield name, name, {
             "Name": name, "Version": cluster["version"], "RoleArn": cluster["roleArn"],
-            "ResourcesVpcConfig": {"SubnetIds": sorted(cluster["resourcesVpcConfig"]["subnetIds"])}, "Tags": mapped(cluster.get("tags"))}
+            "ResourcesVpcConfig": {"SubnetIds": sorted(cluster["resourcesVpcConfig"]["subnetIds"])}, "Logging": {"ClusterLogging": {"EnabledTypes": logged(cluster)}},
+            "Tags": mapped(cluster.get("tags"))}
+
+
+def logged(cluster):
+    groups = [group["types"] for group in cluster["logging"]["clusterLogging"] if group["enabled"]]
+    return [{"Type": kind} for types in groups for kind in types]
 
 
 # Secrets, certificates, names and doors.
@@ -581,7 +689,7 @@ def parameters(place):
         plain = parameter["Type"] != "SecureString"
         value = place.ask("ssm", "get_parameter", Name=name)["Parameter"]["Value"] if plain else None
         found = place.ask("ssm", "list_tags_for_resource", ResourceType="Parameter", ResourceId=name)["TagList"]
-        yield name, name, {"Name": name, "Type": parameter["Type"], "Value": value, "Description": parameter.get("Description"),
+        yield name, name, {"Name": name, "Type": parameter["Type"], "Description": parameter.get("Description"), **({"Value": value} if plain else {}),
                            "Tags": {tag["Key"]: tag["Value"] for tag in found}}
 
 
@@ -600,7 +708,10 @@ def zones(place):
     for zone in place.all("route53", "list_hosted_zones", "HostedZones"):
         identifier = zone["Id"].split("/")[-1]
         found = place.ask("route53", "list_tags_for_resource", ResourceType="hostedzone", ResourceId=identifier)["ResourceTagSet"]["Tags"]
-        yield identifier, zone["Name"], {"Name": zone["Name"], "HostedZoneConfig": {"Comment": zone.get("Config", {}).get("Comment")},
+        whole = place.ask("route53", "get_hosted_zone", Id=identifier)
+        yield identifier, zone["Name"], {"Name": zone["Name"],
+                                         "VPCs": [{"VPCId": vpc["VPCId"], "VPCRegion": vpc["VPCRegion"]} for vpc in whole.get("VPCs", [])],
+                                         "HostedZoneConfig": {"Comment": zone.get("Config", {}).get("Comment")},
                                          "HostedZoneTags": tags(found)}
 
 
@@ -609,9 +720,14 @@ def records(place):
     for zone in place.all("route53", "list_hosted_zones", "HostedZones"):
         identifier = zone["Id"].split("/")[-1]
         for record in place.all("route53", "list_resource_record_sets", "ResourceRecordSets", HostedZoneId=identifier):
-            yield f"{identifier}|{record['Name']}|{record['Type']}", f"{record['Name']} {record['Type']}", {
-                "HostedZoneId": identifier, "Name": record["Name"], "Type": record["Type"], "TTL": str(record["TTL"]),
-                "ResourceRecords": [found["Value"] for found in record["ResourceRecords"]]}
+            # A star is told as a number.
+            name, which = record["Name"].replace("\\052", "*"), record.get("SetIdentifier", "")
+            # Those that a zone is born with have no name: who serves it is not the same wherever it is sown.
+            sown = None if name == zone["Name"] else f"{name} {record['Type']} {which}"
+            yield f"{name}|{identifier}|{record['Type']}|{which}", sown, {
+                "HostedZoneId": identifier, "Name": name, "Type": record["Type"], "TTL": str(record["TTL"]) if "TTL" in record else None,
+                "SetIdentifier": which or None, "Weight": record.get("Weight"), "AliasTarget": record.get("AliasTarget"),
+                "ResourceRecords": [found["Value"] for found in record.get("ResourceRecords", [])]}
 
 
 @told("AWS::CloudFront::Distribution", worldwide=True)
@@ -619,8 +735,13 @@ def distributions(place):
     answer = place.call("cloudfront", "list_distributions") or {}
     for distribution in answer.get("DistributionList", {}).get("Items", []):
         found = place.ask("cloudfront", "list_tags_for_resource", Resource=distribution["ARN"])["Tags"]["Items"]
+        config = place.ask("cloudfront", "get_distribution_config", Id=distribution["Id"])["DistributionConfig"]
+        behavior, same = config["DefaultCacheBehavior"], ["TargetOriginId", "ViewerProtocolPolicy", "MinTTL"]
+        origins = [{"Id": origin["Id"], "DomainName": origin["DomainName"], "CustomOriginConfig": {
+            key: origin["CustomOriginConfig"][key] for key in ("HTTPPort", "HTTPSPort", "OriginProtocolPolicy")}} for origin in config["Origins"]["Items"]]
         yield distribution["Id"], called(found), {
-            "DistributionConfig": {"Enabled": distribution["Enabled"], "Comment": distribution["Comment"]}, "Tags": tags(found)}
+            "DistributionConfig": {"Enabled": config["Enabled"], "Comment": config["Comment"], "Origins": origins,
+                                   "DefaultCacheBehavior": {key: behavior[key] for key in same}}, "Tags": tags(found)}
 
 
 @told("AWS::ApiGateway::RestApi")
@@ -628,4 +749,5 @@ def rest_apis(place):
     for api in place.all("apigateway", "get_rest_apis", "items"):
         yield api["id"], api["name"], {
             "Name": api["name"], "Description": api.get("description"), "EndpointConfiguration": {"Types": api["endpointConfiguration"]["types"]},
+            "BinaryMediaTypes": api.get("binaryMediaTypes"), "MinimumCompressionSize": api.get("minimumCompressionSize"),
             "Tags": mapped(api.get("tags"))}

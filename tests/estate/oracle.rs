@@ -23,9 +23,28 @@ fn members(aws: &Ministack) -> Vec<(&'static str, Value, Option<(&'static str, &
     let role = |name: &str| json!({"RoleName": name, "AssumeRolePolicyDocument": trust("ec2.amazonaws.com")});
     let queue = |name: &str| json!({"QueueName": name, "VisibilityTimeout": 45});
     let group = |name: &str| json!({"LogGroupName": name, "RetentionInDays": 30});
+    let table = |name: &str| {
+        json!({"TableName": name, "BillingMode": "PAY_PER_REQUEST", "DeletionProtectionEnabled": true,
+            "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}]})
+    };
+    let function = |name: &str| {
+        json!({"FunctionName": name, "Runtime": "python3.11", "Handler": "index.handle", "Timeout": 9,
+            "Role": format!("arn:aws:iam::{ACCOUNT}:role/stack-a"), "Code": {"ZipFile": "def handle(event, context):\n    return 1\n"},
+            "Environment": {"Variables": {"MODE": "on"}}})
+    };
+    let parameter = |name: &str| json!({"Name": name, "Type": "String", "Value": "a", "Tags": {"team": "data"}});
+    let repository = |name: &str| json!({"RepositoryName": name, "ImageTagMutability": "IMMUTABLE"});
+    let secret = |name: &str| json!({"Name": name, "Description": "a"});
+    let topic = |name: &str| json!({"TopicName": name, "DisplayName": "news"});
     let suspend = json!({"Bucket": "stack-b", "VersioningConfiguration": {"Status": "Suspended"}});
     let open = json!({"RoleName": "stack-b", "PolicyDocument": trust("lambda.amazonaws.com").to_string()});
     let url = format!("{}/{ACCOUNT}/stack-b", aws.url());
+    let rename = json!({"TopicArn": format!("arn:aws:sns:{REGION}:{ACCOUNT}:stack-b"), "AttributeName": "DisplayName",
+        "AttributeValue": "other"});
+    let debug = json!({"FunctionName": "stack-b", "Environment": {"Variables": {"MODE": "debug"}}});
+    let bare = json!({"TableName": "stack-b", "DeletionProtectionEnabled": false});
+    let other = json!({"Name": "stack-b", "Value": "b", "Type": "String", "Overwrite": true});
     let hurry = json!({"QueueUrl": url, "Attributes": {"VisibilityTimeout": "99"}});
     vec![
         ("AWS::S3::Bucket", bucket("stack-a"), None),
@@ -40,6 +59,26 @@ fn members(aws: &Ministack) -> Vec<(&'static str, Value, Option<(&'static str, &
             group("stack-b"),
             Some(("logs", "put_retention_policy", json!({"logGroupName": "stack-b", "retentionInDays": 1}))),
         ),
+        ("AWS::DynamoDB::Table", table("stack-a"), None),
+        ("AWS::DynamoDB::Table", table("stack-b"), Some(("dynamodb", "update_table", bare))),
+        ("AWS::ECR::Repository", repository("stack-a"), None),
+        (
+            "AWS::ECR::Repository",
+            repository("stack-b"),
+            Some(("ecr", "delete_repository", json!({"repositoryName": "stack-b"}))),
+        ),
+        ("AWS::Lambda::Function", function("stack-a"), None),
+        ("AWS::Lambda::Function", function("stack-b"), Some(("lambda", "update_function_configuration", debug))),
+        ("AWS::SNS::Topic", topic("stack-a"), None),
+        ("AWS::SNS::Topic", topic("stack-b"), Some(("sns", "set_topic_attributes", rename))),
+        ("AWS::SSM::Parameter", parameter("stack-a"), None),
+        ("AWS::SSM::Parameter", parameter("stack-b"), Some(("ssm", "put_parameter", other))),
+        ("AWS::SecretsManager::Secret", secret("stack-a"), None),
+        (
+            "AWS::SecretsManager::Secret",
+            secret("stack-b"),
+            Some(("secretsmanager", "update_secret", json!({"SecretId": "stack-b", "Description": "b"}))),
+        ),
     ]
 }
 
@@ -49,9 +88,16 @@ fn detected(aws: &Ministack) -> BTreeSet<String> {
     let answer = aws.call("cloudformation", "describe_stack_resource_drifts", json!({"StackName": "s"}));
     let drifts = answer["StackResourceDrifts"].as_array().unwrap().iter();
     let drifted = drifts.filter(|drift| drift["StackResourceDriftStatus"] != "IN_SYNC");
+    let text = |drift: &Value, key: &str| drift[key].as_str().unwrap().to_owned();
     drifted
-        .map(|drift| {
-            [&drift["ResourceType"], &drift["PhysicalResourceId"]].map(|part| part.as_str().unwrap()).join(" ")
+        .map(|drift| match &*text(drift, "ResourceType") {
+            // Here its id is its name.
+            "AWS::SecretsManager::Secret" => {
+                let secret = json!({"SecretId": drift["PhysicalResourceId"]});
+                let secret = aws.call("secretsmanager", "describe_secret", secret);
+                format!("AWS::SecretsManager::Secret {}", text(&secret, "ARN"))
+            }
+            kind => format!("{kind} {}", text(drift, "PhysicalResourceId")),
         })
         .collect()
 }

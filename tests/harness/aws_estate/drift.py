@@ -269,7 +269,7 @@ def delete_eks(place, line):
 
 @change("an alarm that hears less", "AWS::CloudWatch::Alarm")
 def deaf_alarm(place, line):
-    same = {key: value for key, value in line["attributes"].items() if key != "Tags"}
+    same = {key: value for key, value in line["attributes"].items() if key not in ("Arn", "Tags")}
     return changed(place.call("cloudwatch", "put_metric_alarm", **{**same, "Threshold": 99.0}), "Threshold")
 
 

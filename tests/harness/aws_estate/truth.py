@@ -376,6 +376,9 @@ def databases(place):
             "AllocatedStorage": str(database["AllocatedStorage"]), "StorageEncrypted": database["StorageEncrypted"], "MultiAZ": database["MultiAZ"],
             "PubliclyAccessible": database["PubliclyAccessible"], "BackupRetentionPeriod": database["BackupRetentionPeriod"],
             "DeletionProtection": database["DeletionProtection"], "MasterUsername": database["MasterUsername"],
+            "EngineVersion": database["EngineVersion"], "StorageType": database.get("StorageType"), "Port": str(database["Endpoint"]["Port"]),
+            "AutoMinorVersionUpgrade": database["AutoMinorVersionUpgrade"], "CopyTagsToSnapshot": database["CopyTagsToSnapshot"],
+            "EnableIAMDatabaseAuthentication": database["IAMDatabaseAuthenticationEnabled"], "DBInstanceArn": database["DBInstanceArn"],
             "KmsKeyId": database.get("KmsKeyId"), "Tags": tags(database.get("TagList"))}
 
 
@@ -406,6 +409,7 @@ def tables(place):
             "SSESpecification": {"SSEEnabled": True, "SSEType": sealed["SSEType"], "KMSMasterKeyId": sealed["KMSMasterKeyArn"]}
             if sealed.get("Status") == "ENABLED" else {"SSEEnabled": False},
             "TimeToLiveSpecification": {"Enabled": expires, **({"AttributeName": expiry["AttributeName"]} if expires else {})},
+            "Arn": table["TableArn"], "StreamArn": table.get("LatestStreamArn"),
             "TableName": name, "KeySchema": table["KeySchema"], "AttributeDefinitions": table["AttributeDefinitions"], "BillingMode": mode,
             **({"ProvisionedThroughput": {key: throughput[key] for key in ("ReadCapacityUnits", "WriteCapacityUnits")}} if mode == "PROVISIONED" else {}),
             "DeletionProtectionEnabled": table.get("DeletionProtectionEnabled"),
@@ -445,6 +449,7 @@ def domains(place):
             "DomainName": name, "EngineVersion": domain["EngineVersion"],
             "ClusterConfig": {key: cluster[key] for key in ("InstanceType", "InstanceCount")},
             "EBSOptions": {key: domain["EBSOptions"][key] for key in ("EBSEnabled", "VolumeSize")},
+            "DomainEndpointOptions": {"EnforceHTTPS": domain["DomainEndpointOptions"]["EnforceHTTPS"]}, "Arn": domain["ARN"],
             "EncryptionAtRestOptions": {"Enabled": domain["EncryptionAtRestOptions"]["Enabled"]},
             "NodeToNodeEncryptionOptions": {"Enabled": domain["NodeToNodeEncryptionOptions"]["Enabled"]},
             "Tags": tags((place.call("opensearch", "list_tags", ARN=domain["ARN"]) or {}).get("TagList"))}
@@ -462,6 +467,7 @@ def queues(place):
             "QueueName": name, "VisibilityTimeout": int(found["VisibilityTimeout"]), "MessageRetentionPeriod": int(found["MessageRetentionPeriod"]),
             "DelaySeconds": int(found["DelaySeconds"]), "ReceiveMessageWaitTimeSeconds": int(found["ReceiveMessageWaitTimeSeconds"]),
             "MaximumMessageSize": int(found["MaximumMessageSize"]), "Arn": found["QueueArn"], "QueueUrl": url, "KmsMasterKeyId": found.get("KmsMasterKeyId") or None,
+            **({"SqsManagedSseEnabled": found["SqsManagedSseEnabled"] == "true"} if "SqsManagedSseEnabled" in found else {}),
             "FifoQueue": True if found.get("FifoQueue") == "true" else None,
             **({"ContentBasedDeduplication": found["ContentBasedDeduplication"] == "true"} if found.get("FifoQueue") == "true" else {}),
             "RedrivePolicy": json.loads(redrive) if redrive else None,
@@ -487,7 +493,8 @@ def log_groups(place):
     for group in place.all("logs", "describe_log_groups", "logGroups"):
         name = group["logGroupName"]
         found = place.ask("logs", "list_tags_log_group", logGroupName=name)["tags"]
-        yield name, name, {"LogGroupName": name, "RetentionInDays": group.get("retentionInDays"), "KmsKeyId": group.get("kmsKeyId"), "Tags": mapped(found)}
+        yield name, name, {"LogGroupName": name, "RetentionInDays": group.get("retentionInDays"), "KmsKeyId": group.get("kmsKeyId"),
+                           "Arn": group["arn"], "Tags": mapped(found)}
 
 
 @told("AWS::CloudWatch::Alarm")
@@ -496,7 +503,7 @@ def alarms(place):
             "TreatMissingData", "Dimensions", "AlarmActions", "ActionsEnabled"]
     for alarm in place.all("cloudwatch", "describe_alarms", "MetricAlarms"):
         yield alarm["AlarmName"], alarm["AlarmName"], {
-            **{key: alarm[key] for key in same if alarm.get(key)},
+            **{key: alarm[key] for key in same if alarm.get(key)}, "Arn": alarm["AlarmArn"],
             "Tags": tags(place.ask("cloudwatch", "list_tags_for_resource", ResourceARN=alarm["AlarmArn"])["Tags"])}
 
 
@@ -557,6 +564,8 @@ def balancers(place):
     for balancer in place.all("elbv2", "describe_load_balancers", "LoadBalancers"):
         arn = balancer["LoadBalancerArn"]
         yield arn, balancer["LoadBalancerName"], {
+            "IpAddressType": balancer["IpAddressType"], "LoadBalancerAttributes": place.ask(
+                "elbv2", "describe_load_balancer_attributes", LoadBalancerArn=arn)["Attributes"],
             "Name": balancer["LoadBalancerName"], "Scheme": balancer["Scheme"], "Type": balancer["Type"],
             "Subnets": sorted(zone["SubnetId"] for zone in balancer["AvailabilityZones"]), "SecurityGroups": sorted(balancer.get("SecurityGroups") or []),
             "Tags": balancer_tags(place, arn)}
@@ -568,7 +577,8 @@ def balancer_tags(place, arn):
 
 @told("AWS::ElasticLoadBalancingV2::TargetGroup")
 def target_groups(place):
-    same = ["Port", "Protocol", "VpcId", "TargetType", "HealthCheckPath", "HealthCheckIntervalSeconds"]
+    same = ["Port", "Protocol", "VpcId", "TargetType", "HealthCheckPath", "HealthCheckIntervalSeconds", "HealthCheckTimeoutSeconds",
+            "HealthyThresholdCount", "UnhealthyThresholdCount", "HealthCheckProtocol", "HealthCheckPort", "Matcher"]
     for target in place.all("elbv2", "describe_target_groups", "TargetGroups"):
         arn = target["TargetGroupArn"]
         yield arn, target["TargetGroupName"], {"Name": target["TargetGroupName"], **{key: target.get(key) for key in same}, "Tags": balancer_tags(place, arn)}
@@ -610,7 +620,7 @@ def functions(place):
         name = function["FunctionName"]
         kept = place.ask("lambda", "get_function_concurrency", FunctionName=name).get("ReservedConcurrentExecutions")
         found = place.ask("lambda", "list_tags", Resource=function["FunctionArn"]).get("Tags")
-        yield name, name, {**{key: function.get(key) for key in same}, "Arn": function["FunctionArn"], "Architectures": function["Architectures"],
+        yield name, name, {**{key: function.get(key) for key in same}, "Arn": function["FunctionArn"], "PackageType": function["PackageType"], "Architectures": function["Architectures"],
                            "EphemeralStorage": function["EphemeralStorage"], "TracingConfig": function["TracingConfig"], "Tags": mapped(found), "ReservedConcurrentExecutions": kept,
                            "Environment": {"Variables": function.get("Environment", {}).get("Variables", {})}}
 
@@ -632,6 +642,7 @@ def repositories(place):
         yield name, name, {
             "LifecyclePolicy": cleaning and {"LifecyclePolicyText": cleaning["lifecyclePolicyText"]},
             "RepositoryPolicyText": document(allowed and allowed["policyText"]), "RepositoryUri": repository["repositoryUri"],
+            "EncryptionConfiguration": {"EncryptionType": repository["encryptionConfiguration"]["encryptionType"]}, "Arn": repository["repositoryArn"],
             "RepositoryName": name, "ImageTagMutability": repository["imageTagMutability"],
             "ImageScanningConfiguration": {"ScanOnPush": repository["imageScanningConfiguration"]["scanOnPush"]},
             "Tags": tags(place.ask("ecr", "list_tags_for_resource", resourceArn=repository["repositoryArn"])["tags"])}
@@ -644,7 +655,7 @@ def ecs_clusters(place):
     for cluster in found:
         name = cluster["clusterName"]
         settings = [{"Name": setting["name"], "Value": setting["value"]} for setting in cluster.get("settings", [])]
-        yield name, name, {"ClusterName": name, "ClusterSettings": settings, "Tags": tags(cluster.get("tags"), "key", "value")}
+        yield name, name, {"ClusterName": name, "Arn": cluster["clusterArn"], "ClusterSettings": settings, "Tags": tags(cluster.get("tags"), "key", "value")}
 
 
 @told("AWS::ECS::Service")
@@ -654,6 +665,7 @@ def ecs_services(place):
         found = place.ask("ecs", "describe_services", cluster=cluster, services=arns, include=["TAGS"])["services"] if arns else []
         for service in found:
             yield f"{service['serviceArn']}|{cluster.split('/')[-1]}", service["serviceName"], {
+                "ServiceArn": service["serviceArn"], "Cluster": cluster.split("/")[-1], "SchedulingStrategy": service["schedulingStrategy"],
                 "ServiceName": service["serviceName"], "DesiredCount": service["desiredCount"], "LaunchType": service.get("launchType"),
                 "TaskDefinition": service["taskDefinition"], "Tags": tags(service.get("tags"), "key", "value")}
 
@@ -663,6 +675,8 @@ def eks_clusters(place):
     for name in place.all("eks", "list_clusters", "clusters"):
         cluster = place.ask("eks", "describe_cluster", name=name)["cluster"]
         yield name, name, {
+            "Arn": cluster["arn"], "Endpoint": cluster["endpoint"], "OpenIdConnectIssuerUrl": cluster["identity"]["oidc"]["issuer"],
+            "KubernetesNetworkConfig": {"ServiceIpv4Cidr": cluster["kubernetesNetworkConfig"]["serviceIpv4Cidr"]},
             "Name": name, "Version": cluster["version"], "RoleArn": cluster["roleArn"],
             "ResourcesVpcConfig": {"SubnetIds": sorted(cluster["resourcesVpcConfig"]["subnetIds"])}, "Logging": {"ClusterLogging": {"EnabledTypes": logged(cluster)}},
             "Tags": mapped(cluster.get("tags"))}
@@ -689,7 +703,7 @@ def parameters(place):
         plain = parameter["Type"] != "SecureString"
         value = place.ask("ssm", "get_parameter", Name=name)["Parameter"]["Value"] if plain else None
         found = place.ask("ssm", "list_tags_for_resource", ResourceType="Parameter", ResourceId=name)["TagList"]
-        yield name, name, {"Name": name, "Type": parameter["Type"], "Description": parameter.get("Description"), **({"Value": value} if plain else {}),
+        yield name, name, {"Name": name, "Type": parameter["Type"], "Tier": parameter["Tier"], "DataType": parameter["DataType"], "Description": parameter.get("Description"), **({"Value": value} if plain else {}),
                            "Tags": {tag["Key"]: tag["Value"] for tag in found}}
 
 
@@ -699,6 +713,8 @@ def certificates(place):
         arn = summary["CertificateArn"]
         certificate = place.ask("acm", "describe_certificate", CertificateArn=arn)["Certificate"]
         yield arn, certificate["DomainName"], {
+            "KeyAlgorithm": certificate["KeyAlgorithm"].replace("-", "_"), "DomainValidationOptions": [
+                {key: option[key] for key in ("DomainName", "ValidationDomain") if key in option} for option in certificate["DomainValidationOptions"]],
             "DomainName": certificate["DomainName"], "SubjectAlternativeNames": sorted(certificate["SubjectAlternativeNames"]),
             "Tags": tags(place.ask("acm", "list_tags_for_certificate", CertificateArn=arn)["Tags"])}
 
@@ -709,7 +725,7 @@ def zones(place):
         identifier = zone["Id"].split("/")[-1]
         found = place.ask("route53", "list_tags_for_resource", ResourceType="hostedzone", ResourceId=identifier)["ResourceTagSet"]["Tags"]
         whole = place.ask("route53", "get_hosted_zone", Id=identifier)
-        yield identifier, zone["Name"], {"Name": zone["Name"],
+        yield identifier, zone["Name"], {"Name": zone["Name"], "NameServers": whole.get("DelegationSet", {}).get("NameServers"),
                                          "VPCs": [{"VPCId": vpc["VPCId"], "VPCRegion": vpc["VPCRegion"]} for vpc in whole.get("VPCs", [])],
                                          "HostedZoneConfig": {"Comment": zone.get("Config", {}).get("Comment")},
                                          "HostedZoneTags": tags(found)}
@@ -740,6 +756,7 @@ def distributions(place):
         origins = [{"Id": origin["Id"], "DomainName": origin["DomainName"], "CustomOriginConfig": {
             key: origin["CustomOriginConfig"][key] for key in ("HTTPPort", "HTTPSPort", "OriginProtocolPolicy")}} for origin in config["Origins"]["Items"]]
         yield distribution["Id"], called(found), {
+            "DomainName": distribution["DomainName"],
             "DistributionConfig": {"Enabled": config["Enabled"], "Comment": config["Comment"], "Origins": origins,
                                    "DefaultCacheBehavior": {key: behavior[key] for key in same}}, "Tags": tags(found)}
 
@@ -748,6 +765,7 @@ def distributions(place):
 def rest_apis(place):
     for api in place.all("apigateway", "get_rest_apis", "items"):
         yield api["id"], api["name"], {
-            "Name": api["name"], "Description": api.get("description"), "EndpointConfiguration": {"Types": api["endpointConfiguration"]["types"]},
+            "Name": api["name"], "Description": api.get("description"), "RootResourceId": api["rootResourceId"],
+            "DisableExecuteApiEndpoint": api["disableExecuteApiEndpoint"], "ApiKeySourceType": api["apiKeySource"], "EndpointConfiguration": {"Types": api["endpointConfiguration"]["types"]},
             "BinaryMediaTypes": api.get("binaryMediaTypes"), "MinimumCompressionSize": api.get("minimumCompressionSize"),
             "Tags": mapped(api.get("tags"))}

@@ -26,6 +26,8 @@ enum Place {
     Page(usize),
     /// An item that the list lacks.
     Unlisted(&'static str),
+    /// What is asked below an item that the list lacks, when that is read by name.
+    Below(&'static str, &'static str),
     /// What is asked before anything is listed, or of what was.
     Besides(&'static str),
 }
@@ -35,8 +37,10 @@ impl Place {
         match (self, call) {
             (Self::Page(at), Call::Page(page)) if at == page => (fault.reply)(answer),
             (Self::Unlisted(name), Call::Get(asked)) if name == asked => (fault.reply)(answer),
-            (Self::Unlisted(name), Call::Page(_)) => answer.without(name),
-            (Self::Besides(what), Call::Other(asked) | Call::Get(asked)) if what == asked => (fault.reply)(answer),
+            (Self::Unlisted(name) | Self::Below(name, _), Call::Page(_)) => answer.without(name),
+            (Self::Besides(what) | Self::Below(_, what), Call::Other(asked) | Call::Get(asked)) if what == asked => {
+                (fault.reply)(answer)
+            }
             _ => answer.honest(),
         }
     }
@@ -45,7 +49,7 @@ impl Place {
         match self {
             Self::Page(_) => true,
             Self::Unlisted(name) => fault.hits(&Call::Get((*name).to_owned())),
-            Self::Besides(what) => fault.hits(&Call::Other((*what).to_owned())),
+            Self::Besides(what) | Self::Below(_, what) => fault.hits(&Call::Other((*what).to_owned())),
         }
     }
 }
@@ -115,13 +119,14 @@ fn left(leaves: Leaves, place: &Place) -> String {
 }
 
 fn places(cloud: Cloud) -> Vec<Place> {
-    let besides: &[&str] = match cloud {
-        Cloud::Aws => &["sts"],
-        Cloud::Kubernetes => &["/api", "/api/v1"],
-        Cloud::Direct(service) => service.places(),
+    let (besides, below): (&[_], &[_]) = match cloud {
+        Cloud::Aws => (&["sts"], &[]),
+        Cloud::Kubernetes => (&["/api", "/api/v1"], &[]),
+        Cloud::Direct(service) => (service.places(), service.below()),
     };
-    let pages = (0..3).map(Place::Page);
-    pages.chain(["a1", "b3", "c4"].map(Place::Unlisted)).chain(besides.iter().copied().map(Place::Besides)).collect()
+    let unlisted = ["a1", "b3", "c4"].map(Place::Unlisted);
+    let below = below.iter().map(|what| Place::Below("a1", what));
+    (0..3).map(Place::Page).chain(unlisted).chain(besides.iter().copied().map(Place::Besides)).chain(below).collect()
 }
 
 /// Returns the places of a cloud, with the faults that are tried at each.

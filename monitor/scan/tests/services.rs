@@ -90,6 +90,15 @@ impl Service {
         }
     }
 
+    /// Returns what is asked to find out whether `a1` is there.
+    pub(super) fn below(self) -> &'static [&'static str] {
+        match self {
+            Buckets => &["home a1"],
+            Lists => &["home a1", "part a1"],
+            _ => &[],
+        }
+    }
+
     pub(super) fn media(self) -> &'static str {
         match self {
             Clusters | Tables | Functions => JSON,

@@ -430,6 +430,7 @@ pub(super) const FAULTS: &[Fault] = &[
     ),
     fault("gzip bomb", |_| wire::gzip_bomb(), Partial),
     fault("five gigabytes", |_| Reply::Flood, Partial),
+    hitting(Hits::Pages, fault("an answer that says nothing", |answer| answer.instead("{}"), Malformed)),
     fault("empty body", |answer| answer.instead(""), Malformed),
     fault("login page", |_| bare(200), Malformed),
     fault("login page that lies", |answer| answer.instead("<html>no</html>"), Malformed),

@@ -136,7 +136,7 @@ def vpc(place, at, rng):
 @sown("AWS::EC2::Subnet", 40)
 def subnet(place, at, rng):
     vpc, cidr = place.kept["AWS::EC2::VPC"][at % len(place.kept["AWS::EC2::VPC"])]
-    block = list(ipaddress.ip_network(cidr).subnets(new_prefix=24))[at]
+    block = list(ipaddress.ip_network(cidr).subnets(new_prefix=28))[at]
     zone = place.region + "ab"[at // 2 % 2]
     made = place.call("ec2", "create_subnet", VpcId=vpc, CidrBlock=str(block), AvailabilityZone=zone,
                       TagSpecifications=spec("subnet", tags(rng, f"subnet-{at:03}")))

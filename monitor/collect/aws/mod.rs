@@ -111,7 +111,7 @@ pub struct Config {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub every: Option<SignedDuration>,
-    /// What the daemon reads again of what it has read: `all`; `lists`, and the details of what CloudTrail's event history says
+    /// What the daemon reads again of what it has read: `all`, if nothing is said; `lists`, and the details of what CloudTrail's event history says
     /// was written since; or by `events`, only the kinds of services that were written to.
     #[serde(default)]
     pub rescan: Rescan,
@@ -485,7 +485,9 @@ impl Aws {
         sink: &Sink,
     ) -> Result<(), Stop> {
         let direct = self.direct(kind);
-        let ledger = match again.way(kind, direct.is_some_and(|direct| direct.is_restless)) {
+        // It is so however it is read.
+        let is_restless = direct::of(kind).is_some_and(|direct| direct.is_restless);
+        let ledger = match again.way(kind, is_restless) {
             Way::Read(ledger) => ledger,
             Way::Keep => {
                 let kept = Read::KeptAll { kind: kind.clone(), as_of: again.as_of() };

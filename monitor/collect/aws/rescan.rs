@@ -25,10 +25,10 @@ const LAG: SignedDuration = SignedDuration::from_mins(15);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Rescan {
-    /// Everything.
+    /// Everything. The default, for the log does not tell of every change (README has what it does not tell of).
+    #[default]
     All,
     /// Every list, and the details of what was written since or is listed otherwise than before.
-    #[default]
     Lists,
     /// Only the kinds of services that were written to.
     Events,

@@ -84,7 +84,7 @@ async fn twice(
         _ => buckets(asked, &then),
     })
     .await;
-    let mut all = json!({"kinds": {"include": [BUCKET]}, "direct": {}});
+    let mut all = json!({"kinds": {"include": [BUCKET]}, "direct": {}, "rescan": "lists"});
     all.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
     let aws = aws(server.address, &all);
     let first = collect_scope(&aws, &scope(), &wanted(FIRST, None)).await;
@@ -199,7 +199,7 @@ async fn what_left_a_gap_is_read_again() {
         _ => buckets(asked, &["a", "b"]),
     })
     .await;
-    let aws = aws(server.address, &json!({"kinds": {"include": [BUCKET]}, "direct": {}}));
+    let aws = aws(server.address, &json!({"kinds": {"include": [BUCKET]}, "direct": {}, "rescan": "lists"}));
     let first = collect_scope(&aws, &scope(), &wanted(FIRST, None)).await;
     assert_eq!(first.gaps, [(Some(BUCKET.to_owned()), GapReason::Denied)]);
     let second = collect_scope(&aws, &scope(), &wanted(SECOND, Some(FIRST))).await;
@@ -213,7 +213,7 @@ async fn cloud_control_is_asked_for_nothing_that_is_listed_as_before_and_was_not
         _ => honest(asked),
     })
     .await;
-    let aws = aws(server.address, &json!({}));
+    let aws = aws(server.address, &json!({"rescan": "lists"}));
     let look = |began: &str, remembered: Option<&str>| Wanted {
         full: [KIND.into()].into(),
         began: at(began),
@@ -225,4 +225,9 @@ async fn cloud_control_is_asked_for_nothing_that_is_listed_as_before_and_was_not
     assert_eq!((first.kept.len(), count("GetResource")), (0, 6));
     let second = collect_scope(&aws, &scope(), &look(SECOND, Some(FIRST))).await;
     assert_eq!((second.kept.len(), second.complete.len(), count("GetResource")), (6, 1, 6));
+}
+
+#[test]
+fn whoever_orders_nothing_has_everything_read() {
+    assert_eq!(Rescan::default(), Rescan::All);
 }

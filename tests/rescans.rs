@@ -4,7 +4,7 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::harness::aws::{ACCOUNT, Checks, Key, Ministack, REGION};
 use crate::harness::daemon::Daemon;
@@ -77,13 +77,33 @@ impl World {
 
     /// Returns by how much what is said of the region is older than the scan that says it.
     fn age(&self) -> SignedDuration {
+        let scan = self.last_scan();
+        assert_eq!(scan["complete"], true, "{scan:#}");
+        time(&scan, "started_at").duration_since(time(&scan, "as_of"))
+    }
+
+    fn last(&self, key: &str) -> Timestamp {
+        time(&self.last_scan(), key)
+    }
+
+    fn last_scan(&self) -> Value {
         let scopes = self.daemon.api("/api/v1/scopes").json();
         let scans = scopes["scopes"].as_array().unwrap().iter().map(|scope| &scope["last_scan"]);
-        let scan = scans.into_iter().find(|scan| scan["scope"].as_str().unwrap().ends_with(REGION)).unwrap();
-        let time = |key: &str| scan[key].as_str().unwrap().parse::<Timestamp>().unwrap();
-        assert_eq!(scan["complete"], true, "{scan:#}");
-        time("started_at").duration_since(time("as_of"))
+        scans.into_iter().find(|scan| scan["scope"].as_str().unwrap().ends_with(REGION)).unwrap().clone()
     }
+
+    /// Returns as of which second the metric says that it is so.
+    fn metric(&self) -> i64 {
+        let series =
+            format!("driftwarden_scope_as_of_timestamp_seconds{{cloud=\"c\",scope=\"aws://{ACCOUNT}/{REGION}\"}} ");
+        let metrics = self.daemon.metrics();
+        let value = metrics.lines().find_map(|line| line.strip_prefix(&series)).unwrap();
+        value.split('.').next().unwrap().parse().unwrap()
+    }
+}
+
+fn time(scan: &Value, key: &str) -> Timestamp {
+    scan[key].as_str().unwrap().parse().unwrap()
 }
 
 fn name(at: usize) -> String {
@@ -101,6 +121,10 @@ fn a_look_again_reads_what_was_written_and_says_as_of_when() {
         let Some(world) = World::start(rescan, |aws| aws.record_calls(true)) else { return };
         world.await_open(&[19]);
         eventually("a second look", 30, || (world.age() == SignedDuration::from_mins(15)).then_some(()));
+        assert!(
+            (world.last("as_of").as_second() - world.metric()).abs() < 30,
+            "{rescan}: the metric says another time"
+        );
         let calls = world.calls(5);
         assert!(calls <= most_calls, "{rescan}: {calls} calls to read {BUCKETS} buckets several times");
         assert_eq!(world.open(), [name(19)], "nothing opens, nothing is resolved");

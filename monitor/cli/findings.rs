@@ -180,10 +180,14 @@ fn row(finding: &Value) -> Option<Row> {
     })
 }
 
-/// Says its phase, and whether it may change.
+/// Returns whether it is not over and nobody looks at it any more.
+fn is_unwatched(finding: &Value) -> bool {
+    finding.get("watched") == Some(&Value::Bool(false)) && text(finding, "/phase") != "resolved"
+}
+
+/// Says its phase, and that it cannot change where nobody looks.
 fn phase(finding: &Value) -> String {
-    let is_unwatched = finding.get("watched") == Some(&Value::Bool(false)) && text(finding, "/phase") != "resolved";
-    format!("{}{}", text(finding, "/phase"), if is_unwatched { " (not watched)" } else { "" })
+    format!("{}{}", text(finding, "/phase"), if is_unwatched(finding) { " (not watched)" } else { "" })
 }
 
 /// Says who did it, where a log was asked.
@@ -217,7 +221,7 @@ fn shown(finding: &Value) -> String {
         .filter_map(|key| Some((key, finding.get(key)?.as_str().filter(|value| !value.is_empty())?)))
         .map(|(key, value)| format!("{:12} {value}", format!("{key}:")))
         .collect();
-    if phase(finding).ends_with(')') {
+    if is_unwatched(finding) {
         lines.push(format!("{:12} no: the configuration in force does not look at it any more", "watched:"));
     }
     lines.push(format!("{:12} {}", "resource:", text(finding, "/resource/id")));

@@ -208,7 +208,7 @@ impl Listing<'_> {
         match self.depth {
             Depth::Listed => self.say(Depth::Listed, here, sink).await?,
             Depth::Full | Depth::Partial => {
-                let is_same = |item: &mut Item| self.ledger.is_same(&item.name, digest(item.text.as_bytes()));
+                let is_same = |item: &mut Item| self.ledger.is_same(&item.name, || digest(item.text.as_bytes()));
                 let names: Vec<_> = here.extract_if(.., is_same).map(|item| item.name).collect();
                 if !names.is_empty() {
                     let kept = Read::Kept { kind: self.kind.clone(), names, as_of: self.ledger.as_of };

@@ -485,9 +485,7 @@ impl Aws {
         sink: &Sink,
     ) -> Result<(), Stop> {
         let direct = self.direct(kind);
-        // It is so however it is read.
-        let is_restless = direct::of(kind).is_some_and(|direct| direct.is_restless);
-        let ledger = match again.way(kind, is_restless) {
+        let ledger = match again.way(kind) {
             Way::Read(ledger) => ledger,
             Way::Keep => {
                 let kept = Read::KeptAll { kind: kind.clone(), as_of: again.as_of() };

@@ -1,14 +1,13 @@
 //! What need not be read again, because it is known to be as it was.
 //!
-//! AWS keeps a log of every call that changes something, in every account, whether anybody asked for it or not: CloudTrail's
-//! event history. A kind of which that log tells nothing since it was last read, is as it was then, up to the time by which the
-//! log may be late. That is all that is concluded from it: nothing is opened and nothing resolved without having been read, and
-//! whatever the log cannot vouch for is read. Now and then everything is.
+//! AWS keeps a log of the calls that change something, in every account, whether anybody asked for it or not: CloudTrail's event
+//! history. A kind that changes by such calls alone ([`TOLD`]), and of which the log tells nothing since it was last read, is as it
+//! was then, up to the time by which the log may be late. Every other kind is read, and now and then these are, too.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
-use driftwarden_core::resource::{Kind, Scope};
+use driftwarden_core::resource::{Kind, NOT_APPLICABLE, Scope};
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
@@ -21,11 +20,35 @@ use crate::collect::Wanted;
 /// By how much the log may be late, and a resource may still be changing after the call that changed it.
 const LAG: SignedDuration = SignedDuration::from_mins(15);
 
+/// The kinds of which the log tells all: what they are is changed by calls alone, made in their own account and in the region
+/// that is asked, and at once. What other accounts, time or AWS itself may change is not among them.
+const TOLD: &[&str] = &[
+    "AWS::EC2::FlowLog",
+    "AWS::EC2::InternetGateway",
+    "AWS::EC2::LaunchTemplate",
+    "AWS::EC2::NetworkAcl",
+    "AWS::EC2::SecurityGroup",
+    "AWS::EC2::Subnet",
+    "AWS::EC2::VPC",
+    "AWS::ECR::Repository",
+    "AWS::IAM::Group",
+    "AWS::IAM::InstanceProfile",
+    "AWS::IAM::ManagedPolicy",
+    "AWS::IAM::Role",
+    "AWS::IAM::User",
+    "AWS::KMS::Alias",
+    "AWS::Logs::LogGroup",
+    "AWS::S3::Bucket",
+    "AWS::S3::BucketAcl",
+    "AWS::S3::BucketPolicy",
+    "AWS::SQS::Queue",
+];
+
 /// What a scan reads of what the one before has read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Rescan {
-    /// Everything. The default, for the log does not tell of every change (README has what it does not tell of).
+    /// Everything.
     #[default]
     All,
     /// Every list, and the details of what was written since or is listed otherwise than before.
@@ -67,6 +90,8 @@ pub(super) struct Again<'a> {
     rescan: Rescan,
     /// What was written since the looks before; nothing where that is not known.
     written: Option<Written>,
+    /// Whether global services leave their events where they are asked for.
+    tells_of_global: bool,
 }
 
 /// How a kind is to be read.
@@ -84,13 +109,16 @@ pub(super) struct Ledger {
     /// When the look began that last read all of it.
     read: Timestamp,
     before: HashMap<Box<str>, Digest>,
-    now: Mutex<HashMap<Box<str>, Digest>>,
+    /// Nothing where nobody will ask for it.
+    now: Option<Mutex<HashMap<Box<str>, Digest>>>,
 }
 
 impl Ledger {
-    /// Notes what the list shows of a resource; returns whether it is as it was.
-    pub(super) fn is_same(&self, name: &str, digest: Digest) -> bool {
-        self.now.lock().insert(name.into(), digest);
+    /// Notes the digest of what the list shows of a resource; returns whether it is as it was.
+    pub(super) fn is_same(&self, name: &str, digest: impl FnOnce() -> Digest) -> bool {
+        let Some(now) = &self.now else { return false };
+        let digest = digest();
+        now.lock().insert(name.into(), digest);
         self.before.get(name) == Some(&digest)
     }
 }
@@ -108,22 +136,34 @@ impl<'a> Again<'a> {
             rescan != Rescan::All && !is_due && is_agreed && known.interest == interest(wanted, kind)
         });
         let written = match since {
+            // By a clock that is wrong nobody knows what came before what.
+            _ if caller.signer.is_skewed() => None,
             None => None,
             Some(since) => {
-                let asked = Written::between(caller, (before(since), wanted.began)).await;
+                // Our own readings are events: while they may still be on their way, older ones must do.
+                let is_long = wanted.began.duration_since(since) > LAG;
+                let alive = if is_long { since } else { before(since) };
+                let asked = Written::between(caller, (before(since), wanted.began), alive).await;
                 asked
                     .inspect_err(|error| tracing::debug!(%scope, error = error.detail, "reading everything again"))
                     .ok()
             }
         };
-        Self { memory, scope, wanted, rescan, written }
+        let tells_of_global = !caller.region.starts_with("cn-");
+        Self { memory, scope, wanted, rescan, written, tells_of_global }
     }
 
-    /// Returns how a kind is to be read. One that is `restless` changes without anybody calling.
-    pub(super) fn way(&self, kind: &Kind, is_restless: bool) -> Way {
+    fn is_told(&self, kind: &Kind) -> bool {
+        let is_here = *self.scope.region != *NOT_APPLICABLE || self.tells_of_global;
+        self.rescan != Rescan::All && is_here && TOLD.contains(&kind.as_str())
+    }
+
+    /// Returns how a kind is to be read.
+    pub(super) fn way(&self, kind: &Kind) -> Way {
         let began = self.wanted.began;
-        let anew = || Ledger { as_of: before(began), read: began, before: HashMap::new(), now: Mutex::default() };
-        let Some(written) = self.written.as_ref().filter(|_| !is_restless) else {
+        let now = || self.is_told(kind).then(Mutex::default);
+        let anew = || Ledger { as_of: before(began), read: began, before: HashMap::new(), now: now() };
+        let Some(written) = &self.written else {
             return Way::Read(anew());
         };
         let mut scopes = self.memory.0.lock();
@@ -154,11 +194,8 @@ impl<'a> Again<'a> {
 
     /// Remembers a kind that was read to the end.
     pub(super) fn learn(&self, kind: &Kind, ledger: Ledger) {
-        if self.rescan == Rescan::All {
-            return;
-        }
+        let Ledger { read, now: Some(now), .. } = ledger else { return };
         let interest = interest(self.wanted, kind);
-        let Ledger { read, now, .. } = ledger;
         let known = Remembered { look: self.wanted.began, read, interest, things: now.into_inner() };
         self.memory.0.lock().entry(self.scope.clone()).or_default().insert(kind.clone(), known);
     }

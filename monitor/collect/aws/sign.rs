@@ -84,6 +84,11 @@ impl Signer {
         (self.clock)().saturating_add(skew).unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
+    /// Returns whether our clock was found to be wrong.
+    pub(super) fn is_skewed(&self) -> bool {
+        self.skew.load(Ordering::Relaxed) != 0
+    }
+
     /// Returns the credentials in force.
     pub(super) async fn credentials(&self) -> Result<Credentials, CallError> {
         // Held while they are renewed: all others wait for the one who asks.

@@ -172,7 +172,7 @@ fn wanted() -> Wanted {
 
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    full: Vec<Item>,
+    pub(super) full: Vec<Item>,
     pub(super) partial: Vec<Item>,
     listed: Vec<Item>,
     /// Names of what was not read again; kinds where it is all of them.

@@ -11,7 +11,6 @@ const KEYS: &[&str] =
     &["RSA_1024", "RSA_2048", "RSA_3072", "RSA_4096", "EC_prime256v1", "EC_secp384r1", "EC_secp521r1"];
 
 pub(super) const CERTIFICATE: Direct = Direct {
-    is_restless: true,
     list: &[call("ListCertificates", "CertificateSummaryList")
         .with(&[("Includes.keyTypes", Arg::Texts(KEYS)), ("MaxItems", Arg::Int(1000))])
         .pages("NextToken", "NextToken")],

@@ -52,7 +52,6 @@ pub(super) const RECORDER: Direct = Direct {
 
 /// Whether a recorder runs. CloudFormation has no word for it: it starts recorders, and a stop leaves no trace in them.
 pub(super) const RECORDER_STATUS: Direct = Direct {
-    is_restless: true,
     list: &[call("DescribeConfigurationRecorderStatus", "ConfigurationRecordersStatus")],
     named: &[call("DescribeConfigurationRecorderStatus", "ConfigurationRecordersStatus")
         .with(&[("ConfigurationRecorderNames", Arg::Names(0))])],

@@ -175,7 +175,6 @@ pub(super) const ACCOUNT_PASSWORD_POLICY: Direct = Direct {
 
 /// What an account says of its own root user. How many of what there are is left out: those are listed themselves.
 pub(super) const ACCOUNT_SUMMARY: Direct = Direct {
-    is_restless: true,
     list: &[SUMMARY],
     shape: &[
         int("AccountAccessKeysPresent", "AccountAccessKeysPresent"),
@@ -189,7 +188,6 @@ pub(super) const ACCOUNT_SUMMARY: Direct = Direct {
 
 /// The latest report about passwords, keys and second factors. Nothing is asked to make one: without one there is a gap.
 pub(super) const CREDENTIAL_REPORT: Direct = Direct {
-    is_restless: true,
     list: &[call("GetCredentialReport", "")],
     shape: &[text("GeneratedTime", "GeneratedTime"), made("Users", "Content", |content| Some(users(content)))],
     ..Direct::new("AWS::IAM::CredentialReport", &IAM, &[])

@@ -141,8 +141,6 @@ pub struct Direct {
     pub parts: &'static [Part],
     /// Words of the service for something that does not exist.
     pub gone: &'static [&'static str],
-    /// Whether it changes without anybody calling for it, so that no log can tell that it is as it was.
-    pub is_restless: bool,
 }
 
 /// How to know in which region a thing is.
@@ -339,7 +337,7 @@ impl Direct {
     const fn new(kind: &'static str, service: &'static Service, name: &'static [&'static str]) -> Self {
         let gone: &[&str] = &[];
         let (list, named, shape, parts): (&[Call], &[Call], &[Field], &[Part]) = (&[], &[], &[], &[]);
-        Self { kind, service, list, named, keep: None, home: None, name, shape, parts, gone, is_restless: false }
+        Self { kind, service, list, named, keep: None, home: None, name, shape, parts, gone }
     }
 
     /// Returns the actions that must be allowed to read the kind.

@@ -162,7 +162,7 @@ impl Listing<'_> {
             return Vec::new();
         }
         found
-            .extract_if(.., |found| ledger.is_same(&found.name, found.digest()))
+            .extract_if(.., |found| ledger.is_same(&found.name, || found.digest()))
             .map(|found| found.name.into())
             .collect()
     }
@@ -180,8 +180,11 @@ impl Listing<'_> {
             Err(error) if error.is(self.direct.gone) => Vec::new(),
             things => things?,
         };
-        let found = self.name_all(things)?.into_iter().find(|found| found.name == name);
-        let Some(found) = found else { return self.prove_absence(name).await };
+        let mut all = self.name_all(things)?;
+        let Some(at) = all.iter().position(|found| found.name == name) else {
+            return self.prove_absence(all, name).await;
+        };
+        let found = all.swap_remove(at);
         let mut found = vec![found];
         self.complete(&mut found, (Sought::Named(name), Extent::Bulk)).await;
         self.complete(&mut found, (Sought::Named(name), Extent::Single)).await;
@@ -192,10 +195,13 @@ impl Listing<'_> {
     }
 
     /// Returns that there is none of that name. An identifier that is none is no proof: what people call so is looked for in
-    /// the list.
-    async fn prove_absence(&self, name: &str) -> Result<Reading, CallError> {
+    /// the list, which is what was `read` of kinds that are not read by name.
+    async fn prove_absence(&self, read: Vec<Found>, name: &str) -> Result<Reading, CallError> {
         if self.wanted.by_any_name {
-            let all = self.name_all(self.every(self.direct.list, Sought::All).await?)?;
+            let all = match self.direct.named {
+                [] => read,
+                _ => self.name_all(self.every(self.direct.list, Sought::All).await?)?,
+            };
             if let Some(found) = all.iter().find(|found| found.answers_to(self.kind, name)) {
                 return Err(listed_as(&found.name));
             }

@@ -186,8 +186,65 @@ async fn the_log_is_asked_from_before_the_last_look_for_it_may_be_late() {
     };
     let second = wanted(SECOND, Some(FIRST));
     twice(&json!({}), (&["a", "b"], &second), answer).await;
-    let first = (at(FIRST) - 15.minutes()).as_second();
-    assert_eq!(*times.lock(), [(first, at(SECOND).as_second() + 1)]);
+    let (first, end) = (at(FIRST), at(SECOND).as_second() + 1);
+    // Signs of life from before the last look say nothing of what came after it.
+    assert_eq!(*times.lock(), [(first.as_second(), end), ((first - 15.minutes()).as_second(), end)]);
+}
+
+#[tokio::test]
+async fn a_log_that_shows_writes_and_no_life_since_the_last_look_vouches_for_nothing() {
+    let wrote = || event("CreateBucket", FIRST, &json!({"bucketName": "old"}));
+    let answer = move |asked: &Asked| if is_of_writes(asked) { log(&[wrote()]) } else { log(&[]) };
+    check_all_read(json!({}), wanted(SECOND, Some(FIRST)), answer).await;
+}
+
+/// One resource of whatever kind is asked for.
+fn one_of_each(asked: &Asked) -> Reply {
+    let thing = json!({"Identifier": "x", "Properties": "{}"});
+    let kind = &asked.input["TypeName"];
+    match &*asked.operation {
+        "LookupEvents" => log(&[life()]),
+        "ListResources" => say(200, json!({"TypeName": kind, "ResourceDescriptions": [thing]}).to_string()),
+        "GetResource" => say(200, json!({"TypeName": kind, "ResourceDescription": thing}).to_string()),
+        _ => honest(asked),
+    }
+}
+
+/// Checks whether the second look reads a kind in a region although the log tells of nothing.
+async fn check_told(kind: &str, region: &str, home: &str, is_kept: bool) {
+    for rescan in ["lists", "events"] {
+        let server = Server::start(|asked, _| one_of_each(asked)).await;
+        let settings = json!({"kinds": {"include": [kind]}, "regions": [home], "rescan": rescan});
+        let aws = aws(server.address, &settings);
+        let scope = Scope { region: region.into(), ..scope() };
+        let look = |began: &str, remembered: Option<&str>| Wanted {
+            full: [kind.into()].into(),
+            began: at(began),
+            remembered: remembered.map(|look| (kind.into(), at(look))).into_iter().collect(),
+            ..Wanted::default()
+        };
+        collect_scope(&aws, &scope, &look(FIRST, None)).await;
+        let seen = collect_scope(&aws, &scope, &look(SECOND, Some(FIRST))).await;
+        assert_eq!(
+            (seen.kept.len(), seen.full.len()),
+            if is_kept { (1, 0) } else { (0, 1) },
+            "{kind} {region} {rescan}"
+        );
+        assert_eq!(seen.complete, [kind], "{region} {rescan}");
+    }
+}
+
+#[tokio::test]
+async fn only_kinds_of_which_the_log_tells_all_are_kept() {
+    check_told("AWS::SQS::Queue", "eu-west-1", "eu-west-1", true).await;
+    check_told("AWS::IAM::Role", "-", "eu-west-1", true).await;
+    check_told("AWS::IAM::Role", "-", "cn-north-1", false).await;
+    for kind in ["AWS::SNS::Topic", "AWS::EC2::Instance", "AWS::Batch::JobQueue"] {
+        check_told(kind, "eu-west-1", "eu-west-1", false).await;
+    }
+    for kind in ["AWS::GlobalAccelerator::Accelerator", "AWS::Route53::HostedZone"] {
+        check_told(kind, "-", "eu-west-1", false).await;
+    }
 }
 
 #[tokio::test]

@@ -11,6 +11,19 @@ use super::{Event, Named};
 /// What begins the names of events that only read, where the record itself does not say.
 const READING: &[&str] = &["BatchGet", "Check", "Describe", "Get", "Head", "List", "Lookup", "Search"];
 
+/// Parts of the names of errors that say that nothing was done.
+const REFUSALS: &[&str] = &[
+    "AccessDenied",
+    "AlreadyExists",
+    "Invalid",
+    "Malformed",
+    "NoSuch",
+    "NotFound",
+    "Throttl",
+    "Unauthorized",
+    "Validation",
+];
+
 /// Services whose events have another name than their kinds, by the beginning of the kind's service.
 const SERVICES: &[(&str, &str)] = &[
     ("ACMPCA", "acm-pca"),
@@ -81,12 +94,21 @@ impl Record {
 
     /// Returns whether it wrote: it was no attempt that failed, and does more than read.
     pub(super) fn wrote(&self) -> bool {
-        let only_reads = match &self.read_only {
+        !self.only_reads() && self.error_code.as_ref().is_none_or(Value::is_null)
+    }
+
+    /// Returns whether it may have written. What ended in another error than a refusal may have taken effect.
+    pub(super) fn may_have_written(&self) -> bool {
+        let code = self.error_code.as_ref().and_then(Value::as_str).unwrap_or_default();
+        !self.only_reads() && !REFUSALS.iter().any(|word| code.contains(word))
+    }
+
+    fn only_reads(&self) -> bool {
+        match &self.read_only {
             Some(Value::Bool(reads)) => *reads,
             Some(Value::String(word)) => word.eq_ignore_ascii_case("true"),
             _ => READING.iter().any(|verb| self.name.starts_with(verb)),
-        };
-        !only_reads && self.error_code.as_ref().is_none_or(Value::is_null)
+        }
     }
 
     /// Returns whether it is a call to what serves that kind.

@@ -13,20 +13,10 @@ use super::fit::{Naming, makes, naming, short};
 use super::record::{Record, is_service};
 use super::{Asked, MOST_LOOKUPS, PAGE, page};
 use crate::collect::aws::call::Caller;
-use crate::collect::aws::direct::DIRECT;
 use crate::collect::http::CallError;
 
 /// Events that write nothing of what is read, and come all day: the source, and the name.
-const NOISE: &[(&str, &str)] = &[
-    ("ecs", "DiscoverPollEndpoint"),
-    ("ecs", "SubmitContainerStateChange"),
-    ("ecs", "SubmitTaskStateChange"),
-    ("logs", "CreateLogStream"),
-    ("ssm", "PutInventory"),
-    ("ssm", "UpdateInstanceInformation"),
-];
-/// Services that let somebody in and write nothing, all day.
-const DOORS: &[&str] = &["signin", "sts"];
+const NOISE: &[(&str, &str)] = &[("logs", "CreateLogStream")];
 /// Deploys what it wants by the services' own calls, in its own time.
 const STACKS: &str = "cloudformation";
 
@@ -47,11 +37,14 @@ pub(in crate::collect::aws) enum Touched {
 }
 
 impl Written {
-    /// Asks the log what was written from `start` to `end`. Where it does not show that it tells everything, that is an error.
+    /// Asks the log what was written from `start` to `end`. Where it does not show that it tells everything, and shows nothing
+    /// since `alive`, that is an error.
     pub(in crate::collect::aws) async fn between(
         caller: &Caller,
         (start, end): (Timestamp, Timestamp),
+        alive: Timestamp,
     ) -> Result<Self, CallError> {
+        expect_life(caller, (alive, end)).await?;
         let mut asked = Asked::new(Some(("ReadOnly", "false")), Some(start), end);
         let mut records = Vec::new();
         for _ in 0..MOST_LOOKUPS {
@@ -65,10 +58,7 @@ impl Written {
                 if is_full {
                     return Err(CallError::new(GapReason::Partial, "a full page of CloudTrail says of none after it"));
                 }
-                if records.is_empty() {
-                    expect_life(caller, (start, end)).await?;
-                }
-                records.retain(|record| record.wrote() && !is_noise(record));
+                records.retain(|record| record.may_have_written() && !is_noise(record));
                 return Ok(Self { records });
             };
             if asked.next_token.as_ref() == Some(&next) {
@@ -108,7 +98,7 @@ async fn expect_life(caller: &Caller, (start, end): (Timestamp, Timestamp)) -> R
 }
 
 fn is_noise(record: &Record) -> bool {
-    DOORS.contains(&record.source()) || NOISE.contains(&(record.source(), &record.name))
+    NOISE.contains(&(record.source(), &record.name))
 }
 
 /// Returns whether an event may have changed something of a kind.
@@ -117,12 +107,7 @@ fn concerns(record: &Record, kind: &Kind) -> bool {
     if record.is_of_cloud_control() || record.is_of_tagging() {
         return record.serves(kind) && (!record.is_of_tagging() || is_tagged(record, kind));
     }
-    if source == STACKS || is_service(source, kind) {
-        return true;
-    }
-    // How the events of a service are called is sure only of those that we call ourselves.
-    let is_direct = |kind: &str| DIRECT.iter().any(|direct| direct.kind == kind);
-    !is_direct(kind.as_str()) && !DIRECT.iter().any(|direct| is_service(source, &direct.kind.into()))
+    source == STACKS || is_service(source, kind)
 }
 
 /// Returns whether an event of tagging has an ARN of the service of a kind.
@@ -178,6 +163,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::collect::aws::direct::DIRECT;
 
     fn record(source: &str, name: &str, parameters: &Value) -> Record {
         let record = json!({
@@ -239,10 +225,20 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_is_not_known_may_write_any_kind_that_we_do_not_call_ourselves() {
-        check("AWS::Batch::JobQueue", ("batch-in-disguise", "UpdateJobQueue"), &json!({"name": "x"}), "any");
-        check("AWS::Batch::JobQueue", ("s3", "PutBucketPolicy"), &json!({"bucketName": "x"}), "nothing");
-        check(BUCKET, ("batch-in-disguise", "UpdateJobQueue"), &json!({"name": "x"}), "nothing");
+    fn an_error_is_no_refusal_by_itself() {
+        let check = |code: &str, may_have: bool| {
+            let record: Record = serde_json::from_value(json!({
+                "eventID": "1", "eventTime": "2026-01-01T00:00:00Z", "eventName": "PutBucketPolicy",
+                "eventSource": "s3.amazonaws.com", "errorCode": code,
+            }))
+            .unwrap();
+            assert_eq!((record.may_have_written(), record.wrote()), (may_have, false), "{code}");
+        };
+        check("InternalError", true);
+        check("ServiceUnavailable", true);
+        check("Client.UnauthorizedOperation", false);
+        check("AccessDenied", false);
+        check("NoSuchBucket", false);
     }
 
     #[test]

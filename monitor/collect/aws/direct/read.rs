@@ -3,7 +3,7 @@
 //! A list that was not read to its end leaves a gap of the kind. A thing of which some attributes could not be read is
 //! told all the same, with marks in their place, and the kind ends in a gap, too.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,8 +14,9 @@ use futures_util::{StreamExt, stream};
 use parking_lot::Mutex;
 use serde_json::{Map, Value};
 
-use super::service::Arguments;
+use super::service::{Arguments, Reply};
 use super::shape::{self, Field, all, at, scalar};
+use super::xml::Unread;
 use super::{Arg, Call, Count, Direct, Home, Part};
 use crate::collect::aws::call::Caller;
 use crate::collect::aws::cloud_control::{Stop, gap, is_called, listed_as};
@@ -23,6 +24,8 @@ use crate::collect::aws::rescan::{self, Digest, Ledger};
 use crate::collect::http::CallError;
 use crate::collect::{Item, Read, Reading, Sink, Wanted};
 
+/// Of a page that has many, so many things are held as trees at the same time. What is asked for together should divide it.
+const THINGS_AT_ONCE: usize = 400;
 /// Calls about single things of one kind that are under way at the same time.
 const CALLS_AT_ONCE: usize = 16;
 /// After that many failures in a row the same call is not made for other things: it would fail too.
@@ -124,7 +127,7 @@ struct Listing<'a> {
     wanted: &'a Wanted,
     failures: Failures,
     /// What was said of all things at once, by the parts that ask so.
-    bulk: Mutex<Vec<(&'static Part, Arc<Said>)>>,
+    bulk: Mutex<Vec<(&'static Part, Arc<Register>)>>,
 }
 
 /// A thing that was found, and what it is called.
@@ -140,18 +143,30 @@ impl Listing<'_> {
         let hasher = RandomState::new();
         let mut told = HashSet::new();
         let mut pages = Pages::new(first, self.arguments(first, &[], Sought::All));
-        while let Some(things) = self.page(&mut pages).await? {
-            let things = self.descend(rest, self.here(things).await).await?;
-            let mut found = self.name_all(things)?;
-            found.retain(|found| told.insert(hasher.hash_one(&found.name)));
-            self.complete(&mut found, (Sought::All, Extent::Bulk)).await;
-            let kept = self.keep(&mut found, ledger);
-            self.complete(&mut found, (Sought::All, Extent::Single)).await;
-            self.say(found, sink).await?;
-            if !kept.is_empty() {
-                let said = Read::Kept { kind: self.kind.clone(), names: kept, as_of: ledger.as_of };
-                sink.send(said).await.map_err(|_| Stop::Closed)?;
+        while let Some(mut page) = self.page(&mut pages).await? {
+            loop {
+                let things: Vec<_> = page.by_ref().take(THINGS_AT_ONCE).collect::<Result<_, _>>()?;
+                if things.is_empty() {
+                    break;
+                }
+                let things = self.descend(rest, self.here(things).await).await?;
+                let mut found = self.name_all(things)?;
+                found.retain(|found| told.insert(hasher.hash_one(&found.name)));
+                self.read_through(found, (ledger, sink)).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// Reads what the list leaves out of these things, and says what they are.
+    async fn read_through(&self, mut found: Vec<Found>, (ledger, sink): (&Ledger, &Sink)) -> Result<(), Stop> {
+        self.complete(&mut found, (Sought::All, Extent::Bulk)).await;
+        let kept = self.keep(&mut found, ledger);
+        self.complete(&mut found, (Sought::All, Extent::Single)).await;
+        self.say(found, sink).await?;
+        if !kept.is_empty() {
+            let said = Read::Kept { kind: self.kind.clone(), names: kept, as_of: ledger.as_of };
+            sink.send(said).await.map_err(|_| Stop::Closed)?;
         }
         Ok(())
     }
@@ -225,11 +240,7 @@ impl Listing<'_> {
     fn descend(&self, calls: &'static [Call], things: Vec<Value>) -> BoxFuture<'_, Result<Vec<Value>, CallError>> {
         async move {
             let [call, rest @ ..] = calls else { return Ok(things) };
-            // What is asked for together has the same parent: a call names it once.
-            let families = things.chunk_by(|one, next| one.get(PARENT) == next.get(PARENT));
-            let batches: Vec<Vec<Value>> =
-                families.flat_map(|family| family.chunks(call.batch.max(1))).map(<[Value]>::to_vec).collect();
-            let found = stream::iter(batches).map(|batch| async move {
+            let found = stream::iter(batches(things, call.batch.max(1))).map(|batch| async move {
                 let below = self.below(call, &batch).await;
                 let parent = if call.batch == 0 { batch.into_iter().next() } else { None };
                 below.into_iter().map(|thing| adopt(thing, parent.as_ref())).collect::<Vec<_>>()
@@ -264,13 +275,15 @@ impl Listing<'_> {
         let mut pages = Pages::new(call, with);
         let mut things = Vec::new();
         while let Some(page) = self.page(&mut pages).await? {
-            things.extend(page);
+            for thing in page {
+                things.push(thing?);
+            }
         }
         Ok(things)
     }
 
     /// Reads the next page of a list; nothing after the last one.
-    async fn page(&self, pages: &mut Pages) -> Result<Option<Vec<Value>>, CallError> {
+    async fn page(&self, pages: &mut Pages) -> Result<Option<Page>, CallError> {
         if pages.is_over {
             return Ok(None);
         }
@@ -281,12 +294,12 @@ impl Listing<'_> {
         let answer = match self.direct.service.call(self.reader.caller, call, &pages.with).await {
             Err(error) if error.is(call.none) => {
                 pages.is_over = true;
-                return Ok(Some(Vec::new()));
+                return Ok(Some(Page::default()));
             }
             answer => answer?,
         };
-        pages.advance(&answer)?;
-        items(call, answer).map(Some)
+        pages.advance(&answer.value)?;
+        Page::of(call, answer).map(Some)
     }
 
     fn arguments(&self, call: &Call, things: &[&Value], sought: Sought<'_>) -> Arguments {
@@ -341,7 +354,7 @@ impl Listing<'_> {
         let with = self.arguments(&call, &[thing], Sought::All);
         match self.direct.service.call(self.reader.caller, &call, &with).await {
             Ok(answer) => {
-                let region = understand(&answer);
+                let region = understand(&answer.value);
                 match region {
                     Some(_) => self.failures.end_row(call.operation),
                     None => self.failures.add(call.operation, malformed("region")),
@@ -432,11 +445,14 @@ impl Listing<'_> {
         let asked: Vec<_> = things
             .chunks(batch)
             .map(|batch| async move {
-                let answer =
-                    if is_bulk { self.bulk(part, batch).await } else { self.ask(part, batch, sought).await.into() };
+                let register = if is_bulk {
+                    self.bulk((part, theirs), batch).await
+                } else {
+                    Register::new(self.ask(part, batch, sought).await, theirs).into()
+                };
                 let said = |thing: &&Value| {
-                    let said = answer.about(theirs, at(thing, ours)).counted(part.count);
-                    if matches!((&*answer, &said), (Said::Answer(_), Said::Nothing)) {
+                    let said = register.about(at(thing, ours)).counted(part.count);
+                    if matches!((&register.said, &said), (Said::Answer(_), Said::Nothing)) {
                         self.failures.add(part.call.operation, malformed("item about one that is there"));
                     }
                     said
@@ -451,12 +467,12 @@ impl Listing<'_> {
     }
 
     /// Returns what a part says of all things there are. It is asked once, however many pages the list has.
-    async fn bulk(&self, part: &'static Part, things: &[&Value]) -> Arc<Said> {
+    async fn bulk(&self, (part, theirs): (&'static Part, &'static str), things: &[&Value]) -> Arc<Register> {
         let known = self.bulk.lock().iter().find(|(of, _)| std::ptr::eq(*of, part)).map(|(_, said)| Arc::clone(said));
         if let Some(known) = known {
             return known;
         }
-        let said = Arc::new(self.ask(part, things, Sought::All).await);
+        let said = Arc::new(Register::new(self.ask(part, things, Sought::All).await, theirs));
         self.bulk.lock().push((part, Arc::clone(&said)));
         said
     }
@@ -469,7 +485,8 @@ impl Listing<'_> {
         let mut pages = Pages::new(&part.call, self.arguments(&part.call, things, sought));
         let mut read = Vec::new();
         loop {
-            match self.page(&mut pages).await {
+            let page = self.page(&mut pages).await;
+            match page.and_then(|page| page.map(Iterator::collect::<Result<Vec<_>, _>>).transpose()) {
                 Ok(Some(page)) => read.extend(page),
                 Ok(None) => break,
                 // It went between the list and now.
@@ -578,30 +595,72 @@ impl Pages {
     }
 }
 
-/// Returns the things in an answer. An answer without the list is not an empty list.
-fn items(call: &Call, answer: Value) -> Result<Vec<Value>, CallError> {
-    let mended = |mut thing: Value| {
-        call.mend.inspect(|mend| mend(&mut thing));
-        thing
-    };
-    if call.items.is_empty() {
-        return Ok(vec![mended(answer)]);
+/// What one answer lists, one thing after another.
+#[derive(Default)]
+struct Page {
+    read: std::vec::IntoIter<Value>,
+    unread: Unread,
+    mend: Option<fn(&mut Value)>,
+}
+
+impl Page {
+    /// Returns the things in an answer. An answer without the list is not an empty list.
+    fn of(call: &Call, answer: Reply) -> Result<Self, CallError> {
+        let Reply { value, things: unread } = answer;
+        if call.items.is_empty() {
+            return Ok(Self { read: vec![value].into_iter(), unread, mend: call.mend });
+        }
+        let (outer, last) = call.items.rsplit_once('.').unwrap_or(("", call.items));
+        let mut holders = if outer.is_empty() { vec![&value] } else { all(&value, outer) };
+        holders.retain(|holder| !holder.is_null());
+        // In XML an empty list is an empty element, which has nothing in it.
+        let is_empty = !outer.is_empty() && holders.is_empty() && is_said(&value, outer);
+        let is_held = holders.iter().all(|holder| holder.get(last).is_some()) && !holders.is_empty();
+        let no_list = || CallError::new(GapReason::Malformed, "the answer has no list");
+        if !call.may_be_silent && !is_empty && !is_held {
+            return Err(no_list());
+        }
+        let shown = shape::take_all(value, call.items);
+        let read = match unread.len() {
+            0 => shown,
+            // Each has its mark; what is there besides would be lost.
+            count if count == shown.len() => Vec::new(),
+            _ => return Err(no_list()),
+        };
+        Ok(Self { read: read.into_iter(), unread, mend: call.mend })
     }
-    let (outer, last) = call.items.rsplit_once('.').unwrap_or(("", call.items));
-    let mut holders = if outer.is_empty() { vec![&answer] } else { all(&answer, outer) };
-    holders.retain(|holder| !holder.is_null());
-    // In XML an empty list is an empty element, which has nothing in it.
-    let is_empty = !outer.is_empty() && holders.is_empty() && is_said(&answer, outer);
-    let is_held = holders.iter().all(|holder| holder.get(last).is_some()) && !holders.is_empty();
-    if !call.may_be_silent && !is_empty && !is_held {
-        return Err(CallError::new(GapReason::Malformed, "the answer has no list"));
+}
+
+impl Iterator for Page {
+    type Item = Result<Value, CallError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let thing = self.read.next().map(Ok).or_else(|| self.unread.next())?;
+        Some(thing.map(|mut thing| {
+            self.mend.inspect(|mend| mend(&mut thing));
+            thing
+        }))
     }
-    Ok(all(&answer, call.items).into_iter().cloned().map(mended).collect())
 }
 
 /// Returns whether the first key of a path is there, even if empty.
 fn is_said(answer: &Value, path: &str) -> bool {
     path.split('.').next().is_some_and(|first| answer.get(first).is_some())
+}
+
+/// Returns the things in batches that are asked for together: they have the same parent, which a call names once.
+fn batches(things: Vec<Value>, most: usize) -> Vec<Vec<Value>> {
+    let mut batches: Vec<Vec<Value>> = Vec::new();
+    for thing in things {
+        let is_of = |batch: &&mut Vec<Value>| {
+            batch.len() < most && batch.first().and_then(|first| first.get(PARENT)) == thing.get(PARENT)
+        };
+        match batches.last_mut().filter(is_of) {
+            Some(batch) => batch.push(thing),
+            None => batches.push(vec![thing]),
+        }
+    }
+    batches
 }
 
 /// Has a thing keep what it was found in. A bare text becomes an object for that.
@@ -617,12 +676,6 @@ fn adopt(mut thing: Value, parent: Option<&Value>) -> Value {
 }
 
 impl Said {
-    /// Returns the items of an answer that are about a thing.
-    fn about(&self, theirs: &str, ours: Option<&Value>) -> Self {
-        let (Self::Answer(answer), Some(ours)) = (self, ours) else { return Self::Nothing };
-        Self::Answer(matching(answer, theirs, ours))
-    }
-
     /// Returns what attributes are made of, if there are as many items as there must be.
     fn counted(self, count: Count) -> Self {
         match self {
@@ -635,9 +688,35 @@ impl Said {
     }
 }
 
-/// Returns the items of an answer that are about a thing.
-fn matching(answer: &Value, theirs: &str, ours: &Value) -> Value {
-    answer.as_array().into_iter().flatten().filter_map(|item| about(item, theirs, ours)).collect()
+/// What one call said of many things, and which of its items are about each.
+struct Register {
+    said: Said,
+    /// Where an item says what it is about.
+    theirs: &'static str,
+    items: HashMap<Box<str>, Vec<usize>>,
+}
+
+impl Register {
+    fn new(said: Said, theirs: &'static str) -> Self {
+        let mut items: HashMap<Box<str>, Vec<usize>> = HashMap::new();
+        if let Said::Answer(Value::Array(all_items)) = &said {
+            for (position, item) in all_items.iter().enumerate() {
+                for about in all(item, theirs).into_iter().filter_map(scalar) {
+                    items.entry(about.into()).or_default().push(position);
+                }
+            }
+        }
+        items.values_mut().for_each(Vec::dedup);
+        Self { said, theirs, items }
+    }
+
+    /// Returns the items that are about a thing.
+    fn about(&self, ours: Option<&Value>) -> Said {
+        let (Said::Answer(answer), Some(ours)) = (&self.said, ours) else { return Said::Nothing };
+        let positions = scalar(ours).and_then(|ours| self.items.get(&*ours)).map_or(&[][..], Vec::as_slice);
+        let items = positions.iter().filter_map(|position| answer.get(*position));
+        Said::Answer(items.filter_map(|item| about(item, self.theirs, ours)).collect())
+    }
 }
 
 /// Returns what is said of a thing: of lists on the way, only the items that are about it.
@@ -669,9 +748,14 @@ mod tests {
             {"id": "other", "uses": [{"by": "b"}]},
             {"id": "free", "uses": null},
         ]);
-        let expected = json!([{"id": "shared", "uses": [{"by": "a", "as": "sdf"}]}]);
-        assert_eq!(matching(&volumes, "uses.by", &json!("a")), expected);
-        assert_eq!(matching(&volumes, "id", &json!("free")), json!([{"id": "free", "uses": null}]));
-        assert_eq!(matching(&volumes, "uses", &json!({})), json!([]));
+        let check = |theirs, ours, expected| {
+            let Said::Answer(about) = Register::new(Said::Answer(volumes.clone()), theirs).about(Some(&ours)) else {
+                panic!("nothing is said of {ours}");
+            };
+            assert_eq!(about, expected, "{theirs} {ours}");
+        };
+        check("uses.by", json!("a"), json!([{"id": "shared", "uses": [{"by": "a", "as": "sdf"}]}]));
+        check("id", json!("free"), json!([{"id": "free", "uses": null}]));
+        check("uses", json!({}), json!([]));
     }
 }

@@ -10,7 +10,7 @@ use url::form_urlencoded::Serializer;
 
 use super::Call;
 use super::shape::scalar;
-use super::xml;
+use super::xml::{self, Document, Unread};
 use crate::collect::aws::call::{self, Caller};
 use crate::collect::http::{Answer, CallError, Media, Request};
 
@@ -87,7 +87,7 @@ pub(super) type Arguments = Map<String, Value>;
 
 impl Service {
     /// Calls an operation: its name, or method and path (`GET /clusters/{name}`) where the service goes by paths.
-    pub(super) async fn call(&self, caller: &Caller, call: &Call, with: &Arguments) -> Result<Value, CallError> {
+    pub(super) async fn call(&self, caller: &Caller, call: &Call, with: &Arguments) -> Result<Reply, CallError> {
         let request = self.request(caller, call.operation, with).ok_or_else(call::unformed)?;
         let answer = caller.sign_and_send(self.signed_as, &request).await?;
         self.understand(call, &answer)
@@ -122,27 +122,45 @@ impl Service {
         Some(Request { target, method, url, headers, body, media })
     }
 
-    fn understand(&self, call: &Call, answer: &Answer) -> Result<Value, CallError> {
+    fn understand(&self, call: &Call, answer: &Answer) -> Result<Reply, CallError> {
+        let path = Some(call.items).filter(|path| !path.is_empty());
         match self.protocol {
-            Protocol::Json(..) | Protocol::RestJson => answer.json(),
+            Protocol::Json(..) | Protocol::RestJson => answer.json().map(Reply::of),
             Protocol::RestXml => {
                 // The policy of a bucket is told in its own language.
-                let Some(expected) = call.root else { return answer.json() };
-                let (root, value) = xml::read(&answer.body)?;
+                let Some(expected) = call.root else { return answer.json().map(Reply::of) };
+                let Document { root, value, things } = xml::read(&answer.body, path)?;
                 // What only behaves like S3 calls an answer as the operation.
                 let is_other = root != expected && !root.starts_with("GetBucket");
-                if is_other { Err(about_else()) } else { Ok(value) }
+                if is_other { Err(about_else()) } else { Ok(Reply { value, things }) }
             }
             Protocol::Query(_) | Protocol::Ec2(_) => {
                 let operation = call.operation;
-                let (root, mut value) = xml::read(&answer.body)?;
+                let result = format!("{operation}Result");
+                let is_inside = matches!(self.protocol, Protocol::Query(_));
+                let path = path.map(|path| if is_inside { format!("{result}.{path}") } else { path.to_owned() });
+                let Document { root, mut value, things } = xml::read(&answer.body, path.as_deref())?;
                 if root != format!("{operation}Response") {
                     return Err(about_else());
                 }
-                let result = value.get_mut(format!("{operation}Result")).map(Value::take);
-                Ok(result.unwrap_or(value))
+                let value = value.get_mut(&result).map(Value::take).unwrap_or(value);
+                Ok(Reply { value, things })
             }
         }
+    }
+}
+
+/// What a service answered.
+pub(super) struct Reply {
+    /// All of it, with marks in the place of the things that are unread.
+    pub(super) value: Value,
+    /// What it lists, where that is not read yet.
+    pub(super) things: Unread,
+}
+
+impl Reply {
+    fn of(value: Value) -> Self {
+        Self { value, things: Unread::default() }
     }
 }
 

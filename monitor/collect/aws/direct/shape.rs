@@ -242,6 +242,24 @@ fn spread(value: &Value) -> Vec<&Value> {
     }
 }
 
+/// Takes every value at a path, as [`all`] finds them, out of what holds them.
+pub(super) fn take_all(value: Value, path: &str) -> Vec<Value> {
+    let mut found = unfold(value);
+    for key in path.split('.').filter(|key| !key.is_empty()) {
+        let inner = |value: Value| if let Value::Object(mut members) = value { members.remove(key) } else { None };
+        found = found.into_iter().filter_map(inner).flat_map(unfold).collect();
+    }
+    found
+}
+
+fn unfold(value: Value) -> Vec<Value> {
+    match value {
+        Value::Array(items) => items,
+        Value::Null => Vec::new(),
+        one => vec![one],
+    }
+}
+
 /// Returns a scalar as a text.
 pub(super) fn scalar(value: &Value) -> Option<Cow<'_, str>> {
     match value {

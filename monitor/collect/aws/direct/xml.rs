@@ -2,6 +2,10 @@
 //!
 //! What a text means (a number, a switch) is known to the shape of a kind, not here.
 
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use bytes::Bytes;
 use driftwarden_core::resource::GapReason;
 use quick_xml::Reader;
 use quick_xml::escape::escape;
@@ -15,6 +19,8 @@ use crate::collect::http::CallError;
 const MAX_DEPTH: usize = 64;
 /// What the items of a list are called in the protocols Query and EC2.
 const ITEMS: [&str; 2] = ["item", "member"];
+/// Stands for a thing.
+const UNREAD: Value = Value::Bool(true);
 
 /// An element that is not closed yet.
 #[derive(Default)]
@@ -22,24 +28,104 @@ struct Open {
     name: String,
     text: String,
     children: Vec<(String, Value)>,
+    /// How much of the path to the things leads here; nothing where it leads elsewhere.
+    on_path: Option<usize>,
 }
 
-/// Returns the name and the content of the root element.
-pub(super) fn read(body: &[u8]) -> Result<(String, Value), CallError> {
-    let malformed = || CallError::new(GapReason::Malformed, "the answer is not the XML that was expected");
-    let text = std::str::from_utf8(body).map_err(|_| malformed())?;
+/// An answer of which the things that it lists are not read yet: as trees, they are many times as large.
+pub(super) struct Document {
+    /// Name of the root element.
+    pub(super) root: String,
+    /// Everything else, with a mark in the place of each thing.
+    pub(super) value: Value,
+    /// The things.
+    pub(super) things: Unread,
+}
+
+/// The things of an answer, one after another.
+#[derive(Default)]
+pub(super) struct Unread {
+    body: Bytes,
+    /// Where the contents of each are.
+    spans: VecDeque<Range<usize>>,
+}
+
+impl Unread {
+    pub(super) fn len(&self) -> usize {
+        self.spans.len()
+    }
+}
+
+impl Iterator for Unread {
+    type Item = Result<Value, CallError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let span = self.spans.pop_front()?;
+        let text = self.body.get(span).ok_or_else(malformed).and_then(text);
+        Some(text.and_then(|text| {
+            let Open { text, children, .. } = parse(text, None)?.0;
+            Ok(close(text, children))
+        }))
+    }
+}
+
+/// Reads an answer, less the things at that path.
+pub(super) fn read(body: &Bytes, path: Option<&str>) -> Result<Document, CallError> {
+    let (document, spans) = parse(text(body)?, path)?;
+    let (root, value) = document.children.into_iter().next().ok_or_else(malformed)?;
+    Ok(Document { root, value, things: Unread { body: body.clone(), spans } })
+}
+
+fn malformed() -> CallError {
+    CallError::new(GapReason::Malformed, "the answer is not the XML that was expected")
+}
+
+fn text(body: &[u8]) -> Result<&str, CallError> {
+    std::str::from_utf8(body).map_err(|_| malformed())
+}
+
+/// Returns the document around the outermost elements, and where the contents of each thing at the path are.
+fn parse(text: &str, path: Option<&str>) -> Result<(Open, VecDeque<Range<usize>>), CallError> {
     let mut reader = Reader::from_str(text);
+    let keys: Vec<&str> = path.into_iter().flat_map(|path| path.split('.')).collect();
+    let mut spans = VecDeque::new();
     let mut open = vec![Open::default()];
     loop {
+        // The path begins inside of the root.
+        let depth = open.len();
         let innermost = open.last_mut().ok_or_else(malformed)?;
+        let leads = |innermost: &Open, name: &str| match innermost.on_path {
+            _ if depth == 1 => path.map(|_| 0),
+            Some(passed) if ITEMS.contains(&name) => Some(passed),
+            Some(passed) => keys.get(passed).filter(|key| **key == name).map(|_| passed + 1),
+            None => None,
+        };
         match reader.read_event().map_err(|_| malformed())? {
-            Event::Start(tag) => open.push(Open { name: tag.local_name().as_ref().to_owned(), ..Open::default() }),
-            Event::Empty(tag) => innermost.children.push((tag.local_name().as_ref().to_owned(), Value::Null)),
+            Event::Start(tag) => {
+                let name = tag.local_name().as_ref().to_owned();
+                let on_path = leads(innermost, &name);
+                let is_end = on_path == Some(keys.len());
+                let contents = usize::try_from(reader.buffer_position()).ok().and_then(|at| text.get(at..));
+                if is_end && (innermost.on_path == on_path || !is_list(contents.unwrap_or_default())) {
+                    let Range { start, end } = reader.read_to_end(tag.name()).map_err(|_| malformed())?;
+                    let span = usize::try_from(start).ok().zip(usize::try_from(end).ok()).ok_or_else(malformed)?;
+                    spans.push_back(span.0..span.1);
+                    innermost.children.push((name, UNREAD));
+                } else {
+                    open.push(Open { name, on_path, ..Open::default() });
+                }
+            }
+            Event::Empty(tag) => {
+                let name = tag.local_name().as_ref().to_owned();
+                let is_item = innermost.on_path == Some(keys.len()) && ITEMS.contains(&name.as_str());
+                spans.extend(is_item.then_some(0..0));
+                innermost.children.push((name, if is_item { UNREAD } else { Value::Null }));
+            }
             Event::Text(piece) => innermost.text.push_str(&piece.xml10_content()),
             Event::CData(piece) => innermost.text.push_str(&piece.xml10_content()),
             Event::GeneralRef(reference) => innermost.text.push(resolve(&reference).ok_or_else(malformed)?),
             Event::End(_) => {
-                let Open { name, text, children } = open.pop().ok_or_else(malformed)?;
+                let Open { name, text, children, .. } = open.pop().ok_or_else(malformed)?;
                 open.last_mut().ok_or_else(malformed)?.children.push((name, close(text, children)));
             }
             Event::Eof => break,
@@ -51,7 +137,19 @@ pub(super) fn read(body: &[u8]) -> Result<(String, Value), CallError> {
     }
     // What was cut short has elements that were never closed.
     let (Some(document), None) = (open.pop(), open.pop()) else { return Err(malformed()) };
-    document.children.into_iter().next().ok_or_else(malformed)
+    Ok((document, spans))
+}
+
+/// Returns whether these are the contents of a list, as far as one can see from their beginning.
+fn is_list(contents: &str) -> bool {
+    let contents = contents.trim_start();
+    let is_item = |item| contents.strip_prefix('<').and_then(|name| name.strip_prefix(item)).is_some_and(is_over);
+    contents.starts_with("</") || ITEMS.into_iter().any(is_item)
+}
+
+/// Returns whether the name of an element does not go on there.
+fn is_over(rest: &str) -> bool {
+    rest.starts_with(['>', '/', ' ', '\t', '\r', '\n'])
 }
 
 fn resolve(reference: &BytesRef<'_>) -> Option<char> {
@@ -124,9 +222,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::collect::aws::direct::shape::take_all;
 
     fn check(text: &str, expected: Value) {
-        assert_eq!(read(text.as_bytes()).ok().map(|(_, value)| value), Some(expected), "{text}");
+        assert_eq!(read(&text.to_owned().into(), None).ok().map(|read| read.value), Some(expected), "{text}");
     }
 
     #[test]
@@ -157,9 +256,37 @@ mod tests {
     #[test]
     fn what_is_cut_short_is_no_answer() {
         for text in ["", "<r><a>1</a>", "<r>", "plain", "<r><a></r>", "<r>&unknown;</r>"] {
-            assert!(read(text.as_bytes()).is_err(), "{text}");
+            assert!(read(&text.into(), None).is_err(), "{text}");
+            assert!(read(&text.into(), Some("a")).is_err(), "{text}");
         }
         let deep = "<a>".repeat(100) + &"</a>".repeat(100);
-        assert!(read(deep.as_bytes()).is_err());
+        assert!(read(&deep.into(), None).is_err());
+    }
+
+    /// Checks that the things at a path are those of the whole answer, and how many of them were left unread at first.
+    fn check_things(text: &str, path: &str, unread: usize) {
+        let text = Bytes::from(text.to_owned());
+        let whole = take_all(read(&text, None).ok().unwrap().value, path);
+        let Document { value, things, .. } = read(&text, Some(path)).ok().unwrap();
+        assert_eq!(things.len(), unread, "{text:?}");
+        let rest = take_all(value, path);
+        let read = if unread == 0 { rest } else { things.map(|thing| thing.ok().unwrap()).collect() };
+        assert_eq!(read, whole, "{text:?}");
+    }
+
+    #[test]
+    fn what_is_read_later_is_what_would_have_been_read_at_once() {
+        check_things("<r><s> <item><a>1</a><s><item>2</item></s></item><item><a>&lt;</a></item></s></r>", "s", 2);
+        check_things("<r><o><item><i><item>1</item></i></item><item><i><item>2</item></i></item></o></r>", "o.i", 2);
+        check_things("<r><x><Bs><B><n>1</n></B><B><n>2</n></B></Bs></x></r>", "x.Bs.B", 2);
+        check_things("<r><Bs><B><B>1</B></B></Bs><t>true</t></r>", "Bs.B", 1);
+        check_things("<r><l><member>a</member><member/><member></member></l></r>", "l", 3);
+        check_things("<r><m><entry><key>k</key><value>v</value></entry></m></r>", "m", 1);
+        check_things("<r><s/></r>", "s", 0);
+        check_things("<r><s></s></r>", "s", 0);
+        check_things("<r><t>1</t></r>", "s", 0);
+        check_things("<r><items>1</items></r>", "items", 1);
+        let broken = read(&"<r><s><item>&no;</item></s></r>".into(), Some("s")).ok().unwrap();
+        assert!(broken.things.map(|thing| thing.is_err()).eq([true]));
     }
 }

@@ -163,8 +163,13 @@ async fn observe(
         std::mem::take(&mut sights.evidence).into_iter().map(|evidence| inherit(evidence, &known)).collect();
     let begun = Instant::now();
     let seen = confirm_all(pass, &known, seen, confirm).instrument(info_span!("confirm")).await;
-    let (seen, acquittals): (Vec<_>, Vec<_>) = seen.into_iter().unzip();
-    acquittals.iter().flatten().for_each(|acquittal| memory.acquit(acquittal));
+    let (seen, lessons): (Vec<_>, Vec<_>) = seen.into_iter().unzip();
+    for lesson in lessons.into_iter().flatten() {
+        match lesson {
+            Lesson::Acquitted(acquittal) => memory.acquit(&acquittal),
+            Lesson::Otherwise(kind) => memory.doubt(&kind),
+        }
+    }
     let mut seen: Vec<_> = seen.into_iter().flatten().collect();
     stage_ended(pass, "confirm", begun);
     let now = (pass.clock)();
@@ -299,7 +304,15 @@ fn inherit(mut evidence: Evidence, known: &BTreeMap<Fingerprint, Finding>) -> Ev
 }
 
 /// What confirming made of one piece of evidence, and what is to be kept in mind of it.
-type Judged = (Option<(Evidence, Confirmation)>, Option<Acquittal>);
+type Judged = (Option<(Evidence, Confirmation)>, Option<Lesson>);
+
+/// What is learned of a look from an exact one.
+enum Lesson {
+    /// What was suspected means nothing to the provider.
+    Acquitted(Acquittal),
+    /// Something of that kind is not as the look has it.
+    Otherwise(Kind),
+}
 
 /// Re-reads, exactly, what is about to open or to grow, and finds out why it is so.
 async fn confirm_all(
@@ -334,12 +347,14 @@ async fn judge(pass: &Pass<'_>, evidence: Evidence, confirm: Confirm, now: Times
     let unconfirmed = |evidence| Some((evidence, Confirmation::Unconfirmed));
     match confirm_one(pass, &evidence, now).await {
         Ok(Looked { evidence: Some(evidence), acquittal, .. }) => {
-            (Some((evidence, Confirmation::Confirmed)), acquittal)
+            (Some((evidence, Confirmation::Confirmed)), acquittal.map(Lesson::Acquitted))
         }
         // The provider itself says that writing the declaration would change nothing.
-        Ok(Looked { acquittal: Some(acquittal), .. }) => (None, Some(acquittal)),
-        Ok(_) if confirm == Confirm::Everything => (None, None),
-        Ok(_) => (unconfirmed(evidence), None),
+        Ok(Looked { acquittal: Some(acquittal), .. }) => (None, Some(Lesson::Acquitted(acquittal))),
+        Ok(_) => {
+            let lesson = Lesson::Otherwise(evidence.resource.kind.clone());
+            (if confirm == Confirm::Everything { None } else { unconfirmed(evidence) }, Some(lesson))
+        }
         Err(error) => {
             tracing::warn!(resource = %evidence.resource, error = %format_args!("{error:#}"), "failed to confirm");
             (unconfirmed(evidence), None)

@@ -111,8 +111,8 @@ pub struct Config {
     #[serde(default)]
     #[schemars(with = "Option<String>")]
     pub every: Option<SignedDuration>,
-    /// What the daemon reads again of what it has read: `all`, if nothing is said; `lists`, and the details of what CloudTrail's event history says
-    /// was written since; or by `events`, only the kinds of services that were written to.
+    /// What the daemon reads again of what it has read: `lists`, if nothing is said, and the details of what CloudTrail's event history says
+    /// was written since; by `events`, only the kinds of services that were written to; or `all`.
     #[serde(default)]
     pub rescan: Rescan,
     /// How often it reads everything again all the same.
@@ -485,7 +485,7 @@ impl Aws {
         sink: &Sink,
     ) -> Result<(), Stop> {
         let direct = self.direct(kind);
-        let ledger = match again.way(kind) {
+        let ledger = match again.way(kind, direct.is_some()) {
             Way::Read(ledger) => ledger,
             Way::Keep => {
                 let kept = Read::KeptAll { kind: kind.clone(), as_of: again.as_of() };

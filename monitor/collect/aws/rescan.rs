@@ -6,14 +6,17 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use driftwarden_core::resource::{Kind, NOT_APPLICABLE, Scope};
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::call::Caller;
+use super::direct::shape::at;
 use super::trail::{Touched, Written};
 use crate::collect::Wanted;
 
@@ -23,35 +26,68 @@ const LAG: SignedDuration = SignedDuration::from_mins(15);
 /// The kinds of which the log tells all: what they are is changed by calls alone, made in their own account and in the region
 /// that is asked, and at once. What other accounts, time or AWS itself may change is not among them.
 const TOLD: &[&str] = &[
+    "AWS::ApiGateway::RestApi",
+    "AWS::AutoScaling::LaunchConfiguration",
+    "AWS::CloudFront::Distribution",
+    "AWS::CloudWatch::Alarm",
+    "AWS::Config::ConfigurationRecorder",
+    "AWS::Config::DeliveryChannel",
     "AWS::EC2::FlowLog",
     "AWS::EC2::InternetGateway",
     "AWS::EC2::LaunchTemplate",
+    "AWS::EC2::NatGateway",
     "AWS::EC2::NetworkAcl",
     "AWS::EC2::SecurityGroup",
     "AWS::EC2::Subnet",
     "AWS::EC2::VPC",
     "AWS::ECR::Repository",
+    "AWS::ECS::Cluster",
+    "AWS::ElasticLoadBalancingV2::Listener",
+    "AWS::ElasticLoadBalancingV2::LoadBalancer",
     "AWS::IAM::Group",
     "AWS::IAM::InstanceProfile",
     "AWS::IAM::ManagedPolicy",
     "AWS::IAM::Role",
     "AWS::IAM::User",
     "AWS::KMS::Alias",
+    "AWS::KMS::Key",
     "AWS::Logs::LogGroup",
+    "AWS::Route53::RecordSet",
     "AWS::S3::Bucket",
     "AWS::S3::BucketAcl",
     "AWS::S3::BucketPolicy",
     "AWS::SQS::Queue",
 ];
 
+/// Of which resources of those kinds the log does not tell all, by what their direct paths show of them.
+const RESTLESS: &[(&str, IsRestless)] = &[
+    // One that failed goes away by itself, and one for a whole region grows into zones by itself.
+    ("AWS::EC2::NatGateway", |gateway| {
+        is_not(gateway, "state", "available") || at(gateway, "availabilityMode").is_some_and(|mode| mode == "regional")
+    }),
+    // A store of one's own loses its connection, and what several regions share is changed in one of them.
+    ("AWS::KMS::Key", |key| {
+        at(key, "MultiRegion").is_none_or(|is_shared| *is_shared != false)
+            || (is_not(key, "Origin", "AWS_KMS") && is_not(key, "Origin", "EXTERNAL"))
+    }),
+    // The service for which a zone was made writes into it.
+    ("AWS::Route53::RecordSet", |record| at(record, "^.LinkedService").is_some_and(|service| !service.is_null())),
+];
+
+type IsRestless = fn(&Value) -> bool;
+
+fn is_not(thing: &Value, path: &str, word: &str) -> bool {
+    at(thing, path).is_none_or(|said| said != word)
+}
+
 /// What a scan reads of what the one before has read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Rescan {
     /// Everything.
-    #[default]
     All,
     /// Every list, and the details of what was written since or is listed otherwise than before.
+    #[default]
     Lists,
     /// Only the kinds of services that were written to.
     Events,
@@ -69,6 +105,8 @@ struct Remembered {
     read: Timestamp,
     /// Which attributes mattered.
     interest: u64,
+    /// Whether there is something among it of which the log does not tell all.
+    is_restless: bool,
     /// Digest of what the list showed of each resource.
     things: HashMap<Box<str>, Digest>,
 }
@@ -111,9 +149,19 @@ pub(super) struct Ledger {
     before: HashMap<Box<str>, Digest>,
     /// Nothing where nobody will ask for it.
     now: Option<Mutex<HashMap<Box<str>, Digest>>>,
+    /// How to know what the log does not tell all of, and whether there was some.
+    restless: (Option<IsRestless>, AtomicBool),
 }
 
 impl Ledger {
+    /// Returns whether a thing may change although the log tells of nothing; it makes its kind one that is always listed.
+    pub(super) fn is_restless(&self, thing: &Value) -> bool {
+        let (is_restless, seen) = &self.restless;
+        let is_restless = is_restless.is_some_and(|is_restless| is_restless(thing));
+        seen.fetch_or(is_restless, Ordering::Relaxed);
+        is_restless
+    }
+
     /// Notes the digest of what the list shows of a resource; returns whether it is as it was.
     pub(super) fn is_same(&self, name: &str, digest: impl FnOnce() -> Digest) -> bool {
         let Some(now) = &self.now else { return false };
@@ -158,11 +206,16 @@ impl<'a> Again<'a> {
         self.rescan != Rescan::All && is_here && TOLD.contains(&kind.as_str())
     }
 
-    /// Returns how a kind is to be read.
-    pub(super) fn way(&self, kind: &Kind) -> Way {
+    /// Returns how a kind is to be read, by a direct path or not.
+    pub(super) fn way(&self, kind: &Kind, is_direct: bool) -> Way {
         let began = self.wanted.began;
-        let now = || self.is_told(kind).then(Mutex::default);
-        let anew = || Ledger { as_of: before(began), read: began, before: HashMap::new(), now: now() };
+        let is_restless = RESTLESS.iter().find(|(of, _)| *of == kind.as_str()).map(|(_, is_restless)| *is_restless);
+        // What makes one restless is seen only on a direct path.
+        let is_told = self.is_told(kind) && (is_direct || is_restless.is_none());
+        let restless = || (is_restless, AtomicBool::default());
+        let now = || is_told.then(Mutex::default);
+        let anew =
+            || Ledger { as_of: before(began), read: began, before: HashMap::new(), now: now(), restless: restless() };
         let Some(written) = &self.written else {
             return Way::Read(anew());
         };
@@ -173,7 +226,7 @@ impl<'a> Again<'a> {
         let touched = written.of(kind, known.things.keys().map(|name| &**name));
         match touched {
             Touched::Any => Way::Read(anew()),
-            Touched::Nothing if self.rescan == Rescan::Events => {
+            Touched::Nothing if self.rescan == Rescan::Events && !known.is_restless => {
                 known.look = began;
                 Way::Keep
             }
@@ -194,9 +247,10 @@ impl<'a> Again<'a> {
 
     /// Remembers a kind that was read to the end.
     pub(super) fn learn(&self, kind: &Kind, ledger: Ledger) {
-        let Ledger { read, now: Some(now), .. } = ledger else { return };
-        let interest = interest(self.wanted, kind);
-        let known = Remembered { look: self.wanted.began, read, interest, things: now.into_inner() };
+        let Ledger { read, now: Some(now), restless: (_, is_restless), .. } = ledger else { return };
+        let (look, interest) = (self.wanted.began, interest(self.wanted, kind));
+        let is_restless = is_restless.into_inner();
+        let known = Remembered { look, read, interest, is_restless, things: now.into_inner() };
         self.memory.0.lock().entry(self.scope.clone()).or_default().insert(kind.clone(), known);
     }
 

@@ -41,7 +41,7 @@ pub(super) struct Asked {
     /// The JSON of the request; its parameters in Query and in REST.
     pub(super) input: Value,
     authorization: String,
-    date: String,
+    pub(super) date: String,
     pub(super) path: String,
 }
 

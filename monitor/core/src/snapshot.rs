@@ -83,6 +83,13 @@ impl Snapshot {
         seen.assessment = seen.assessment.take().filter(|assessment| !assessment.is_silent());
     }
 
+    /// Keeps in mind that something of a kind is not as it is remembered: the kind is not whole until it is read again.
+    pub fn doubt(&mut self, kind: &Kind) {
+        if let Some(shelf) = self.shelves.get_mut(kind) {
+            shelf.whole = None;
+        }
+    }
+
     /// Returns the kinds of which everything is remembered and would be judged as it was, and when the look began that last
     /// saw to it. Of these it is enough to say what is not as it was.
     pub fn whole(&self, lens: Lens<'_>) -> BTreeMap<Kind, Timestamp> {

@@ -111,8 +111,8 @@ impl World {
     }
 }
 
-/// Lives through a world; returns how much was read, and what everything would have been.
-async fn live(seed: u64, rescan: &str) -> (usize, usize) {
+/// A world in which all is as it should be, and who watches it.
+async fn watched(rescan: &str) -> (Arc<Mutex<World>>, Watcher) {
     let world = Arc::new(Mutex::new(World::default()));
     world.lock().truth.extend(NAMES.map(|name| (name.to_owned(), "on")));
     let answering = Arc::clone(&world);
@@ -120,8 +120,13 @@ async fn live(seed: u64, rescan: &str) -> (usize, usize) {
     let settings = json!({"accounts": [{"id": "111111111111"}], "rescan": rescan, "rescan_all_every": "24h"});
     let limits = Limits { headers: Duration::from_secs(10), ..limits() };
     let declare = |name: &str| (KIND.into(), name.to_owned(), json!({"QueueName": name, "Mode": "on"}));
-    let mut watcher =
-        Watcher::new(Box::new(aws_within(limits, address, &settings)), DECLARED.map(declare).to_vec()).await;
+    let watcher = Watcher::new(Box::new(aws_within(limits, address, &settings)), DECLARED.map(declare).to_vec()).await;
+    (world, watcher)
+}
+
+/// Lives through a world; returns how much was read, and what everything would have been.
+async fn live(seed: u64, rescan: &str) -> (usize, usize) {
+    let (world, mut watcher) = watched(rescan).await;
     let mut all = 0;
     for cycle in 0..CYCLES {
         NOW.set(NOW.get() + EVERY.minutes());
@@ -160,4 +165,22 @@ async fn what_is_kept_by_a_late_log_is_true_and_what_it_tells_late_is_found() {
         all += of;
     }
     assert!(reads * 4 < all * 3, "{reads} of {all} readings were made");
+}
+
+#[tokio::test]
+async fn what_an_exact_look_contradicts_is_kept_no_longer() {
+    for rescan in ["lists", "events"] {
+        let (world, mut watcher) = watched(rescan).await;
+        watcher.policy.hold.scans = 2;
+        let mut phases = Vec::new();
+        // The log tells of neither change.
+        for mode in ["off", "on", "on"] {
+            NOW.set(NOW.get() + EVERY.minutes());
+            world.lock().truth.insert("a".to_owned(), mode);
+            watcher.scan().await;
+            let of_a = watcher.findings.values().find(|finding| word(finding) == "a changed");
+            phases.push(of_a.map(|finding| finding.phase));
+        }
+        assert_eq!(phases, [Some(Phase::Pending), Some(Phase::Pending), Some(Phase::Resolved)], "{rescan}");
+    }
 }

@@ -173,13 +173,11 @@ impl Listing<'_> {
 
     /// Takes out what is known to be as it was, of a kind of which more would have to be asked; returns the names.
     fn keep(&self, found: &mut Vec<Found>, ledger: &Ledger) -> Vec<Box<str>> {
-        if !self.direct.parts.iter().any(|part| !part.is_bulk() && self.is_wanted(part)) {
-            return Vec::new();
-        }
-        found
-            .extract_if(.., |found| ledger.is_same(&found.name, || found.digest()))
-            .map(|found| found.name.into())
-            .collect()
+        let has_more = self.direct.parts.iter().any(|part| !part.is_bulk() && self.is_wanted(part));
+        let is_same = |found: &mut Found| {
+            !ledger.is_restless(&found.thing) && has_more && ledger.is_same(&found.name, || found.digest())
+        };
+        found.extract_if(.., is_same).map(|found| found.name.into()).collect()
     }
 
     fn is_wanted(&self, part: &Part) -> bool {

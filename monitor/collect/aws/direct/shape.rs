@@ -210,7 +210,7 @@ fn filled(value: Value) -> Option<Value> {
 }
 
 /// Returns the value at a path, without going into lists.
-pub(super) fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
+pub(in crate::collect::aws) fn at<'a>(value: &'a Value, path: &str) -> Option<&'a Value> {
     if path.is_empty() {
         return Some(value);
     }

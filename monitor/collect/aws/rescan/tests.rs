@@ -10,6 +10,7 @@ use super::*;
 use crate::collect::aws::tests::{
     Asked, KIND, Reply, Seen, Server, aws, collect_scope, honest, refuse, say, scope, xml,
 };
+use crate::collect::wire::with;
 
 const BUCKET: &str = "AWS::S3::Bucket";
 const FIRST: &str = "2026-01-02T03:00:00Z";
@@ -263,9 +264,14 @@ async fn what_left_a_gap_is_read_again() {
     assert_eq!((second.partial.len(), second.kept.len(), second.gaps), (2, 0, vec![]));
 }
 
-#[tokio::test]
-async fn cloud_control_is_asked_for_nothing_that_is_listed_as_before_and_was_not_written() {
-    let server = Server::start(|asked, _| match &*asked.operation {
+/// Checks how many queues are kept in a second look by Cloud Control, where the clock of the cloud is at that hour.
+async fn check_queues(hour: u8, kept: usize) {
+    let theirs = format!("20260102T{hour:02}04");
+    let server = Server::start(move |asked, _| match &*asked.operation {
+        _ if !asked.date.starts_with(&theirs) => {
+            let date = format!("Fri, 02 Jan 2026 {hour:02}:04:05 GMT");
+            with(refuse(403, "InvalidSignatureException"), "date", &date)
+        }
         "LookupEvents" => log(&[life()]),
         _ => honest(asked),
     })
@@ -278,13 +284,82 @@ async fn cloud_control_is_asked_for_nothing_that_is_listed_as_before_and_was_not
         ..Wanted::default()
     };
     let first = collect_scope(&aws, &scope(), &look(FIRST, None)).await;
-    let count = |operation: &str| server.operations().iter().filter(|asked| *asked == operation).count();
-    assert_eq!((first.kept.len(), count("GetResource")), (0, 6));
+    assert_eq!((first.full.len(), first.kept.len()), (6, 0));
     let second = collect_scope(&aws, &scope(), &look(SECOND, Some(FIRST))).await;
-    assert_eq!((second.kept.len(), second.complete.len(), count("GetResource")), (6, 1, 6));
+    assert_eq!((second.full.len(), second.kept.len(), second.complete.len()), (6 - kept, kept, 1));
+}
+
+#[tokio::test]
+async fn cloud_control_is_asked_for_nothing_that_is_listed_as_before_and_was_not_written() {
+    check_queues(3, 6).await;
+}
+
+#[tokio::test]
+async fn by_a_wrong_clock_nothing_is_kept() {
+    check_queues(5, 0).await;
+}
+
+/// Keys as KMS shows them.
+fn keys(asked: &Asked, key: &Value) -> Reply {
+    match &*asked.operation {
+        "LookupEvents" => log(&[life()]),
+        "ListKeys" => say(200, json!({"Keys": [{"KeyId": "k"}]}).to_string()),
+        "DescribeKey" => say(200, json!({"KeyMetadata": key}).to_string()),
+        "ListResourceTags" => say(200, json!({"Tags": []}).to_string()),
+        _ => one_of_each(asked),
+    }
+}
+
+/// Checks whether the second look asks for a key of which the list shows that.
+async fn check_key(shown: Value, is_kept: bool) {
+    let mut key = json!({"KeyId": "k", "KeyManager": "CUSTOMER", "Origin": "AWS_KMS", "MultiRegion": false});
+    key.as_object_mut().unwrap().extend(shown.as_object().unwrap().clone());
+    for (rescan, settings) in [("lists", json!({})), ("events", json!({})), ("events", json!({"exclude": ["*"]}))] {
+        let key = key.clone();
+        let server = Server::start(move |asked, _| keys(asked, &key)).await;
+        let kind = Kind::from("AWS::KMS::Key");
+        let all = json!({"kinds": {"include": [kind.as_str()]}, "direct": settings, "rescan": rescan});
+        let aws = aws(server.address, &all);
+        let look = |began: &str, remembered: Option<&str>| Wanted {
+            full: [kind.clone()].into(),
+            attributes: [(kind.clone(), ["Enabled".into()].into())].into(),
+            began: at(began),
+            remembered: remembered.map(|look| (kind.clone(), at(look))).into_iter().collect(),
+            ..Wanted::default()
+        };
+        let first = collect_scope(&aws, &scope(), &look(FIRST, None)).await;
+        assert_eq!(first.gaps, [], "{shown} {rescan} {settings}");
+        let seen = collect_scope(&aws, &scope(), &look(SECOND, Some(FIRST))).await;
+        let expected = if rescan == "lists" { "k" } else { kind.as_str() };
+        let is_kept = is_kept && settings == json!({});
+        assert_eq!(seen.kept, vec![expected; usize::from(is_kept)], "{shown} {rescan} {settings}");
+    }
+}
+
+#[tokio::test]
+async fn what_changes_by_itself_is_always_looked_at() {
+    check_key(json!({}), true).await;
+    check_key(json!({"Origin": "EXTERNAL"}), true).await;
+    check_key(json!({"Origin": "AWS_CLOUDHSM"}), false).await;
+    check_key(json!({"MultiRegion": true}), false).await;
+    check_key(json!({"MultiRegion": null}), false).await;
 }
 
 #[test]
-fn whoever_orders_nothing_has_everything_read() {
-    assert_eq!(Rescan::default(), Rescan::All);
+fn what_makes_a_thing_restless() {
+    let check = |kind: &str, thing: Value, expected: bool| {
+        let (_, is_restless) = RESTLESS.iter().find(|(of, _)| *of == kind).unwrap();
+        assert_eq!(is_restless(&thing), expected, "{kind} {thing}");
+    };
+    check("AWS::EC2::NatGateway", json!({"state": "available"}), false);
+    check("AWS::EC2::NatGateway", json!({"state": "failed"}), true);
+    check("AWS::EC2::NatGateway", json!({"state": "available", "availabilityMode": "regional"}), true);
+    check("AWS::Route53::RecordSet", json!({"^": {"Id": "Z"}}), false);
+    check("AWS::Route53::RecordSet", json!({"^": {"LinkedService": {"ServicePrincipal": "servicediscovery"}}}), true);
+    assert!(RESTLESS.iter().all(|(kind, _)| TOLD.contains(kind)));
+}
+
+#[test]
+fn whoever_orders_nothing_has_every_list_read() {
+    assert_eq!(Rescan::default(), Rescan::Lists);
 }

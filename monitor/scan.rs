@@ -255,7 +255,7 @@ async fn ask_for_unseen(
     let mut unseen = look.unseen(kinds, there.map(|finding| &finding.evidence.resource));
     unseen.retain(|id| pass.collector.leaves_out(&id.kind, &id.name).is_none());
     // Whether it is there is all that is asked.
-    let wanted = &Wanted::default();
+    let wanted = &Wanted { since: Some((pass.clock)()), ..Wanted::default() };
     let reads = stream::iter(unseen).map(|id| async move { (pass.collector.read(&id, wanted).await, id) });
     let reads: Vec<_> = reads.buffered(CONFIRMATIONS_AT_ONCE).collect().await;
     for (reading, id) in reads {
@@ -364,7 +364,7 @@ async fn judge(pass: &Pass<'_>, evidence: Evidence, confirm: Confirm, now: Times
 
 /// Returns the evidence as an exact look gives it, with why it is so.
 async fn confirm_one(pass: &Pass<'_>, suspicion: &Evidence, now: Timestamp) -> anyhow::Result<Looked> {
-    let mut looked = look_again(pass.lens(), pass.collector, suspicion).await?;
+    let mut looked = look_again(pass.lens(), pass.collector, suspicion, Some(now)).await?;
     if let Some(evidence) = &mut looked.evidence {
         evidence.actor = evidence.actor.take().or_else(|| suspicion.actor.clone());
         evidence.arisen = suspicion.arisen;
@@ -387,8 +387,15 @@ pub struct Looked {
 
 /// Looks at a suspicion again, exactly: reads the resource, and asks the provider what writing the declaration would
 /// change, where it can be asked.
-pub async fn look_again(lens: Lens<'_>, collector: &dyn Collector, suspicion: &Evidence) -> anyhow::Result<Looked> {
-    let text = match collector.read(&suspicion.resource, &concerned(&lens, suspicion)).await? {
+/// A list that was read since may serve for it.
+pub async fn look_again(
+    lens: Lens<'_>,
+    collector: &dyn Collector,
+    suspicion: &Evidence,
+    since: Option<Timestamp>,
+) -> anyhow::Result<Looked> {
+    let wanted = Wanted { since, ..concerned(&lens, suspicion) };
+    let text = match collector.read(&suspicion.resource, &wanted).await? {
         Reading::Found(text, depth) => Some((text, depth)),
         Reading::Absent => None,
     };

@@ -227,7 +227,7 @@ async fn reread(
         mask: &shared.mask,
     };
     let evidence = &finding.evidence;
-    let looked = match scan::look_again(lens, collector, evidence).await {
+    let looked = match scan::look_again(lens, collector, evidence, None).await {
         Ok(looked) => looked,
         Err(error) => return unread(&format!("{error:#}")),
     };

@@ -127,6 +127,8 @@ pub struct Wanted {
     /// Whether what is asked for may be called by a name that people use instead of its identifier: then only a list proves that
     /// there is none.
     pub by_any_name: bool,
+    /// Since when a list must have been read to tell of what is asked for; without it, one is read for that alone.
+    pub since: Option<Timestamp>,
     /// When the look began.
     pub began: Timestamp,
     /// Kinds of which everything is remembered and would be judged as it was, and when the look began that last saw to it. What

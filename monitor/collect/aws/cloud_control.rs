@@ -6,15 +6,14 @@ use std::collections::{BTreeSet, HashSet};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use driftwarden_core::normalize;
-use driftwarden_core::resource::{Depth, Gap, GapReason, Kind, Provider};
+use driftwarden_core::resource::{Depth, Gap, GapReason, Kind};
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::call::Caller;
 use super::home::{Home, Homes, Sought};
+use super::lists::{List, Lists};
 use super::rescan::{Ledger, digest};
 use crate::collect::http::CallError;
 use crate::collect::{Item, Read, Reading, Sink, Wanted};
@@ -54,6 +53,8 @@ pub(super) struct CloudControl<'a> {
     pub(super) caller: &'a Caller,
     /// Pages of one kind that are read at most.
     pub(super) max_pages: u32,
+    /// What lists said.
+    pub(super) lists: &'a Lists,
 }
 
 impl CloudControl<'_> {
@@ -110,27 +111,22 @@ impl CloudControl<'_> {
             Ok(item) if !homes.has(&item) => Ok(Reading::Absent),
             Ok(item) => Ok(Reading::Found(item.text, Depth::Full)),
             Err(error) if is_not_found(&error) => {
-                let is_sought = |item: &Item| {
-                    let shown = || serde_json::from_str(&item.text).unwrap_or_default();
-                    *item.name == *name || wanted.by_any_name && is_called(kind, (&item.name, &shown()), name)
-                };
-                self.check_unlisted(kind, is_sought).await?;
-                Ok(Reading::Absent)
+                let list = self.lists.since((self.caller, kind, wanted.since), self.list(kind)).await?;
+                list.find(name, wanted.by_any_name).map_or(Ok(Reading::Absent), |identifier| Err(listed_as(identifier)))
             }
             Err(error) => Err(error),
         }
     }
 
-    /// Reads the list again, from the beginning, until it has what is sought. Who may not read a resource may be told that
-    /// there is none.
-    async fn check_unlisted(&self, kind: &Kind, is_sought: impl Fn(&Item) -> bool) -> Result<(), CallError> {
-        let (mut tokens, mut token) = (HashSet::new(), None::<String>);
+    /// Reads the list again, from the beginning. Who may not read a resource may be told that there is none.
+    async fn list(&self, kind: &Kind) -> Result<List, CallError> {
+        let (mut tokens, mut token, mut list) = (HashSet::new(), None::<String>, List::default());
         while tokens.len() < self.max_pages as usize {
             let (items, next) = self.page(kind, token.as_deref()).await?;
-            if let Some(item) = items.iter().find(|item| is_sought(item)) {
-                return Err(listed_as(&item.name));
+            for item in items {
+                list.add(kind, &item.name, &serde_json::from_str(&item.text).unwrap_or_default());
             }
-            let Some(next) = next else { return Ok(()) };
+            let Some(next) = next else { return Ok(list) };
             if !tokens.insert(next.clone()) {
                 break;
             }
@@ -138,13 +134,6 @@ impl CloudControl<'_> {
         }
         Err(CallError::new(GapReason::Partial, "a resource is not found, and the list does not end"))
     }
-}
-
-/// Returns whether people know a resource by that name: its identifier, and the attributes that were read.
-pub(super) fn is_called(kind: &Kind, (identifier, attributes): (&str, &Value), name: &str) -> bool {
-    let names = normalize::names(Provider::Aws, kind, identifier, attributes);
-    let nicknames = normalize::nicknames(kind, attributes);
-    names.iter().chain(&nicknames).any(|known| known == name)
 }
 
 /// Says that there is something after all, in a list.
@@ -269,8 +258,8 @@ impl Listing<'_> {
     async fn outcome(mut self) -> Read {
         // What went between the list and its own reading is not listed any more.
         if self.first_failure.is_none() && !self.lost.is_empty() {
-            let is_lost = |item: &Item| self.lost.contains(&item.name);
-            self.first_failure = self.control.check_unlisted(self.kind, is_lost).await.err();
+            let relisted = |list: List| self.lost.iter().find_map(|name| list.find(name, false)).map(listed_as);
+            self.first_failure = self.control.list(self.kind).await.map_or_else(Some, relisted);
         }
         match self.first_failure {
             None => Read::Complete(self.kind.clone()),

@@ -32,6 +32,7 @@ use self::call::Caller;
 use self::cloud_control::{CloudControl, Stop, gap};
 use self::direct::{Direct, Reader};
 pub use self::keys::Keys;
+use self::lists::Lists;
 pub use self::rescan::Rescan;
 use self::rescan::{Again, Ledger, Memory, Way};
 use self::sign::{Clock, Signer, Source};
@@ -50,6 +51,7 @@ pub mod direct;
 mod home;
 mod keys;
 mod kinds;
+mod lists;
 mod permissions;
 mod regions;
 mod rescan;
@@ -178,6 +180,8 @@ pub struct Aws {
     blind: Mutex<BTreeMap<Arc<str>, Blindness>>,
     /// What was last read.
     memory: Memory,
+    /// What was last listed for exact looks.
+    lists: Lists,
 }
 
 /// Names of kinds, and until when they are good.
@@ -243,6 +247,7 @@ impl Aws {
             enabled: Mutex::default(),
             blind: Mutex::default(),
             memory: Memory::default(),
+            lists: Lists::default(),
         })
     }
 
@@ -510,13 +515,13 @@ impl Aws {
         wanted: &Wanted,
         (ledger, sink): (&Ledger, &Sink),
     ) -> Result<Option<Read>, Stop> {
-        let max_pages = self.config.max_pages;
+        let (max_pages, lists) = (self.config.max_pages, &self.lists);
         if let Some(direct) = direct {
-            let reader = Reader { caller, max_pages };
+            let reader = Reader { caller, max_pages, lists };
             return reader.read_kind(direct, (kind, wanted), (ledger, sink)).await.map(Some);
         }
         let depth = if wanted.full.contains(kind) { Depth::Full } else { Depth::Listed };
-        match (CloudControl { caller, max_pages }).read_kind((kind, depth), (ledger, sink)).await {
+        match (CloudControl { caller, max_pages, lists }).read_kind((kind, depth), (ledger, sink)).await {
             Err(Stop::Unlistable) if self.is_named(kind, wanted) => {
                 Ok(Some(gap(Some(kind), GapReason::Partial, "Cloud Control cannot list this kind".to_owned())))
             }
@@ -590,6 +595,7 @@ impl Collector for Aws {
             Ok(caller) => caller,
             Err((reason, detail)) => return drop(sink.send(gap(None, reason, detail)).await),
         };
+        self.lists.forget(&caller);
         let kinds = self.kinds_in(scope, &caller, wanted).await;
         let rescan = (&self.memory, self.config.rescan, self.config.rescan_all_every);
         let again = Again::begin(rescan, (scope, wanted), &caller).await;
@@ -602,10 +608,10 @@ impl Collector for Aws {
 
     async fn read(&self, id: &ResourceId, wanted: &Wanted) -> Result<Reading, CollectError> {
         let caller = self.caller(&id.account, &id.region).await?;
-        let (caller, max_pages) = (&caller, self.config.max_pages);
+        let (caller, max_pages, lists) = (&caller, self.config.max_pages, &self.lists);
         let read = match self.direct(&id.kind) {
-            Some(direct) => Reader { caller, max_pages }.read(direct, &id.kind, (&id.name, wanted)).await,
-            None => CloudControl { caller, max_pages }.read(&id.kind, (&id.name, wanted)).await,
+            Some(direct) => Reader { caller, max_pages, lists }.read(direct, &id.kind, (&id.name, wanted)).await,
+            None => CloudControl { caller, max_pages, lists }.read(&id.kind, (&id.name, wanted)).await,
         };
         read.map_err(|error| unread(format!("`{id}`"), error))
     }

@@ -376,6 +376,43 @@ async fn what_people_call_so_is_not_absent_because_it_is_no_identifier() {
     assert_eq!(aws.read(&id("other"), &wanted(true)).await.unwrap(), Reading::Absent);
 }
 
+/// Checks how many of these looks at things that are gone read a list; each says since when one may have been read.
+async fn check_lists(settings: &Value, (kind, operation): (&str, &str), sinces: &[Option<i64>], expected: usize) {
+    let server = Server::start(|asked, _| match &*asked.operation {
+        "GetResource" => refuse(400, "ResourceNotFoundException"),
+        "GetAccountAuthorizationDetails" => {
+            xml("<GetAccountAuthorizationDetailsResponse><GetAccountAuthorizationDetailsResult><RoleDetailList/>\
+             </GetAccountAuthorizationDetailsResult></GetAccountAuthorizationDetailsResponse>")
+        }
+        _ => honest(asked),
+    })
+    .await;
+    let aws = aws(server.address, settings);
+    let scope = Scope { region: if kind == KIND { "eu-west-1" } else { "-" }.into(), ..scope() };
+    for since in sinces {
+        let since = since.map(|second| Timestamp::from_second(second).unwrap());
+        let wanted = Wanted { since, ..Wanted::default() };
+        let looks = ["a", "b", "c"].map(|name| scope.id(&kind.into(), name));
+        let looks = join_all(looks.iter().map(|id| aws.read(id, &wanted))).await;
+        assert!(looks.iter().all(|look| matches!(look, Ok(Reading::Absent))), "{looks:?}");
+    }
+    let lists = server.operations().iter().filter(|asked| *asked == operation).count();
+    assert_eq!(lists, expected, "{kind} {sinces:?}");
+}
+
+#[tokio::test]
+async fn the_exact_looks_of_one_pass_share_a_list() {
+    let cloud_control = (KIND, "ListResources");
+    check_lists(&json!({}), cloud_control, &[Some(5)], 3).await;
+    check_lists(&json!({}), cloud_control, &[Some(5), Some(5), Some(4)], 3).await;
+    check_lists(&json!({}), cloud_control, &[Some(5), Some(6)], 6).await;
+    check_lists(&json!({}), cloud_control, &[None, None], 18).await;
+    let direct = json!({"direct": {}, "kinds": {"include": ["AWS::IAM::Role"]}});
+    let role = ("AWS::IAM::Role", "GetAccountAuthorizationDetails");
+    check_lists(&direct, role, &[Some(5), Some(5)], 1).await;
+    check_lists(&direct, role, &[None], 3).await;
+}
+
 #[tokio::test]
 async fn absence_is_not_believed_while_the_listing_fails() {
     join_all(faults().into_iter().map(|(name, reply, reason)| async move {

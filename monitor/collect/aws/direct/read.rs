@@ -19,7 +19,8 @@ use super::shape::{self, Field, all, at, scalar};
 use super::xml::Unread;
 use super::{Arg, Call, Count, Direct, Home, Part};
 use crate::collect::aws::call::Caller;
-use crate::collect::aws::cloud_control::{Stop, gap, is_called, listed_as};
+use crate::collect::aws::cloud_control::{Stop, gap, listed_as};
+use crate::collect::aws::lists::{List, Lists};
 use crate::collect::aws::rescan::{self, Digest, Ledger};
 use crate::collect::http::CallError;
 use crate::collect::{Item, Read, Reading, Sink, Wanted};
@@ -40,6 +41,8 @@ pub(in crate::collect::aws) struct Reader<'a> {
     pub(in crate::collect::aws) caller: &'a Caller,
     /// Pages of one list that are read at most.
     pub(in crate::collect::aws) max_pages: u32,
+    /// What lists said.
+    pub(in crate::collect::aws) lists: &'a Lists,
 }
 
 /// What went wrong with one kind besides its list.
@@ -186,18 +189,16 @@ impl Listing<'_> {
 
     async fn one(&self, name: &str) -> Result<Reading, CallError> {
         let things = match self.direct.named {
-            [] => self.every(self.direct.list, Sought::All).await,
+            [] => self.listed().await.map(|list| list.thing(name).into_iter().collect()),
             named => self.every(named, Sought::Named(name)).await,
         };
         let things = match things {
             Err(error) if error.is(self.direct.gone) => Vec::new(),
             things => things?,
         };
-        let mut all = self.name_all(things)?;
-        let Some(at) = all.iter().position(|found| found.name == name) else {
-            return self.prove_absence(all, name).await;
+        let Some(found) = self.name_all(things)?.into_iter().find(|found| found.name == name) else {
+            return self.prove_absence(name).await;
         };
-        let found = all.swap_remove(at);
         let mut found = vec![found];
         self.complete(&mut found, (Sought::Named(name), Extent::Bulk)).await;
         self.complete(&mut found, (Sought::Named(name), Extent::Single)).await;
@@ -208,18 +209,31 @@ impl Listing<'_> {
     }
 
     /// Returns that there is none of that name. An identifier that is none is no proof: what people call so is looked for in
-    /// the list, which is what was `read` of kinds that are not read by name.
-    async fn prove_absence(&self, read: Vec<Found>, name: &str) -> Result<Reading, CallError> {
-        if self.wanted.by_any_name {
-            let all = match self.direct.named {
-                [] => read,
-                _ => self.name_all(self.every(self.direct.list, Sought::All).await?)?,
-            };
-            if let Some(found) = all.iter().find(|found| found.answers_to(self.kind, name)) {
-                return Err(listed_as(&found.name));
-            }
+    /// the list.
+    async fn prove_absence(&self, name: &str) -> Result<Reading, CallError> {
+        if !self.wanted.by_any_name {
+            return Ok(Reading::Absent);
         }
-        Ok(Reading::Absent)
+        match self.listed().await {
+            Err(error) if error.is(self.direct.gone) => Ok(Reading::Absent),
+            list => list?.find(name, true).map_or(Ok(Reading::Absent), |identifier| Err(listed_as(identifier))),
+        }
+    }
+
+    /// Returns all there are; of kinds that are not read by name, with all that the list shows.
+    async fn listed(&self) -> Result<Arc<List>, CallError> {
+        let read = async {
+            let mut list = List::default();
+            for Found { name, thing, attributes } in self.name_all(self.every(self.direct.list, Sought::All).await?)? {
+                list.add(self.kind, &name, &Value::Object(attributes));
+                if self.direct.named.is_empty() {
+                    list.keep(&name, &thing);
+                }
+            }
+            Ok(list)
+        };
+        let Reader { caller, lists, .. } = self.reader;
+        lists.since((caller, self.kind, self.wanted.since), read).await
     }
 
     /// Makes all calls of a chain to their ends.
@@ -523,10 +537,6 @@ impl Listing<'_> {
 }
 
 impl Found {
-    fn answers_to(&self, kind: &Kind, name: &str) -> bool {
-        self.name == name || is_called(kind, (&self.name, &Value::Object(self.attributes.clone())), name)
-    }
-
     /// Returns the digest of all that was read of it.
     fn digest(&self) -> Digest {
         let attributes = self.attributes.iter().flat_map(|(name, value)| [name.clone(), value.to_string()]);

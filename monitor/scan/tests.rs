@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use driftwarden_core::decide::Action;
 use driftwarden_core::expected::Unmanaged;
+use driftwarden_core::region;
 use driftwarden_core::resource::{Desired, Origin};
 use serde_json::Value;
 
@@ -45,9 +46,11 @@ struct Watcher {
 }
 
 impl Watcher {
-    /// Returns a watcher of the first scope of that cloud, in which these resources are declared.
+    /// Returns a watcher of the scope of that cloud in which these resources are declared.
     async fn new(collector: Box<dyn Collector>, declared: Vec<(Kind, String, Value)>) -> Self {
-        let scope = collector.scopes().await.unwrap().remove(0);
+        let is_global = declared.first().is_some_and(|(kind, ..)| region::is_global(kind));
+        let mut scopes = collector.scopes().await.unwrap();
+        let scope = scopes.remove(if is_global { scopes.len() - 1 } else { 0 });
         let desired = declared.into_iter().map(|(kind, name, attributes)| Desired {
             provider: scope.provider,
             account: None,

@@ -69,8 +69,9 @@ async fn check(cloud: Cloud, (place, faults): (Place, Vec<&Fault>)) -> Vec<Strin
     let address = address.await;
     let mut declared = cloud.declared(&DECLARED);
     let mut open: BTreeSet<String> = OPEN.iter().map(|(name, drift)| format!("{} {drift}", cloud.name(name))).collect();
-    if matches!(cloud, Cloud::Direct(_)) {
-        declared.extend(Cloud::Aws.declared(&["other"]));
+    if let Cloud::Direct(service) = cloud {
+        let others = Cloud::Aws.declared(&["other"]);
+        declared.extend(others.into_iter().map(|(_, name, attributes)| (service.other(), name, attributes)));
         open.insert("other changed".to_owned());
     }
     let mut watcher = Watcher::new(cloud.collector(address, PATIENCE), declared).await;
@@ -90,8 +91,8 @@ async fn check(cloud: Cloud, (place, faults): (Place, Vec<&Fault>)) -> Vec<Strin
         let report = watcher.scan().await;
         expect("during", format!("{:?} {}", moved(&report), watcher.to_be_mended(&report)), "[] 0");
         expect("gap", gap(&report, &cloud.kind()), &left(fault.leaves(cloud), &place));
-        if matches!(cloud, Cloud::Direct(_)) && !matches!(place, Place::Besides("sts")) {
-            expect("another kind", gap(&report, &Cloud::Aws.kind()), "");
+        if let Cloud::Direct(service) = cloud {
+            expect("another kind", gap(&report, &service.other()), "");
         }
 
         *spoilt.lock() = None;

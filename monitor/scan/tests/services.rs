@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::world::{Call, Content, Item, Names, item, page, text};
 use super::*;
+use crate::collect::aws;
 use crate::collect::wire::Request;
 
 /// What is read.
@@ -15,6 +16,8 @@ pub(super) enum Service {
     Networks,
     /// Query: a list that says everything.
     Databases,
+    /// Query: a list that says everything, and is all that tells of one by name.
+    Groups,
     /// JSON: a list of names, which are asked for in batches.
     Clusters,
     /// JSON: a list of names, with a call about each.
@@ -27,7 +30,7 @@ pub(super) enum Service {
     Lists,
 }
 
-use Service::{Buckets, Clusters, Databases, Functions, Lists, Networks, Tables, Volumes};
+use Service::{Buckets, Clusters, Databases, Functions, Groups, Lists, Networks, Tables, Volumes};
 
 const XML: &str = "text/xml";
 const JSON: &str = "application/json";
@@ -47,13 +50,15 @@ enum About {
 }
 
 impl Service {
-    pub(super) const ALL: [Self; 8] = [Volumes, Networks, Databases, Clusters, Tables, Functions, Buckets, Lists];
+    pub(super) const ALL: [Self; 9] =
+        [Volumes, Networks, Databases, Groups, Clusters, Tables, Functions, Buckets, Lists];
 
     pub(super) fn kind(self) -> Kind {
         let kind = match self {
             Volumes => "AWS::EC2::Volume",
             Networks => "AWS::EC2::VPC",
             Databases => "AWS::RDS::DBInstance",
+            Groups => "AWS::IAM::Group",
             Clusters => "AWS::ECS::Cluster",
             Tables => "AWS::DynamoDB::Table",
             Functions => "AWS::Lambda::Function",
@@ -63,12 +68,18 @@ impl Service {
         kind.into()
     }
 
+    /// Returns a kind that is in the same scope and is read by Cloud Control.
+    pub(super) fn other(self) -> Kind {
+        if self == Groups { "AWS::CloudFront::Function".into() } else { aws::tests::KIND.into() }
+    }
+
     /// Returns what is declared of an item with mode `on`.
     pub(super) fn declared(self, name: &str) -> Value {
         match self {
             Volumes => json!({"VolumeId": name, "VolumeType": "on"}),
             Networks => json!({"VpcId": name, "DefaultNetworkAcl": "on"}),
             Databases => json!({"DBInstanceIdentifier": name, "DBInstanceClass": "on"}),
+            Groups => json!({"GroupName": name, "Path": "on"}),
             Clusters => json!({"ClusterName": name, "CapacityProviders": ["on"]}),
             Tables => json!({"TableName": name, "TableClass": "on"}),
             Functions => json!({"FunctionName": name, "RecursiveLoop": "on"}),
@@ -80,7 +91,7 @@ impl Service {
     /// Returns what is asked besides the list and single things by name.
     pub(super) fn places(self) -> &'static [&'static str] {
         match self {
-            Volumes | Databases => &[],
+            Volumes | Databases | Groups => &[],
             Networks => &["piece 0", "piece 1"],
             Clusters => &["part a0", "part b2", "part c4"],
             Tables => &["a1", "tags a1", "tags b2"],
@@ -140,6 +151,7 @@ impl Service {
             Volumes => "InvalidVolume.NotFound",
             Networks => "InvalidVpcID.NotFound",
             Databases => "DBInstanceNotFound",
+            Groups => "NoSuchEntity",
             Clusters => "ClusterNotFoundException",
             Tables | Functions => "ResourceNotFoundException",
             Buckets | Lists => "NoSuchBucket",
@@ -159,6 +171,10 @@ impl Service {
             }
             Networks => listed("DescribeVpcs", "VpcId.1", "NextToken"),
             Databases => listed("DescribeDBInstances", "DBInstanceIdentifier", "Marker"),
+            Groups if form("Action").is_some_and(|action| action == "GetGroup") => {
+                About::One(form("GroupName").unwrap_or_default())
+            }
+            Groups => listed("GetAccountAuthorizationDetails", "GroupName", "Marker"),
             Clusters | Tables => about_json(request),
             Functions => about_function(request),
             Buckets | Lists => about_bucket(request),
@@ -180,6 +196,11 @@ impl Service {
                 "<DescribeDBInstancesResponse><DescribeDBInstancesResult><DBInstances>{texts}</DBInstances>\
                  <Marker>{next}</Marker></DescribeDBInstancesResult></DescribeDBInstancesResponse>"
             ),
+            Groups => format!(
+                "<GetAccountAuthorizationDetailsResponse><GetAccountAuthorizationDetailsResult>\
+                 <GroupDetailList>{texts}</GroupDetailList><Marker>{next}</Marker>\
+                 </GetAccountAuthorizationDetailsResult></GetAccountAuthorizationDetailsResponse>"
+            ),
             Clusters => json!({"clusterArns": named(arn), "nextToken": next}).to_string(),
             Tables => json!({"TableNames": named(str::to_owned), "LastEvaluatedTableName": next}).to_string(),
             Functions => {
@@ -197,6 +218,10 @@ impl Service {
     pub(super) fn item(self, item: &Item) -> String {
         match self {
             Clusters => described(&[item]),
+            Groups => {
+                let group = self.entry(item).replace("member>", "Group>");
+                format!("<GetGroupResponse><GetGroupResult>{group}</GetGroupResult></GetGroupResponse>")
+            }
             Tables => {
                 let class = json!({"TableClass": item.mode});
                 json!({"Table": {"TableName": item.name, "TableClassSummary": class}}).to_string()
@@ -218,6 +243,7 @@ impl Service {
                 let class = said("DBInstanceClass");
                 format!("<DBInstance><DBInstanceIdentifier>{name}</DBInstanceIdentifier>{class}</DBInstance>")
             }
+            Groups => format!("<member><GroupName>{name}</GroupName>{}</member>", said("Path")),
             _ => format!("<Bucket><Name>{name}</Name></Bucket>"),
         }
     }

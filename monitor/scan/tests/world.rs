@@ -135,8 +135,8 @@ impl Cloud {
                 let accounts = json!([{"id": "111111111111", "role": "Reader"}]);
                 let mut settings = json!({"accounts": accounts, "max_pages": 20});
                 if let Self::Direct(service) = self {
-                    settings["kinds"] = json!({"include": [service.kind().as_str(), aws::tests::KIND]});
-                    settings["direct"] = json!({"exclude": [aws::tests::KIND]});
+                    settings["kinds"] = json!({"include": [service.kind().as_str(), service.other().as_str()]});
+                    settings["direct"] = json!({"exclude": [service.other().as_str()]});
                 }
                 Box::new(aws::tests::aws_within(limits, address, &settings))
             }

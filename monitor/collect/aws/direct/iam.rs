@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::service::IAM;
 use super::shape::{Field, all, at, document, each, flag, int, json, made, object, tags, text, texts};
-use super::{Arg, Call, Direct, Part, call, part};
+use super::{Arg, Call, Direct, Part, Probe, call, part};
 
 /// Returns the list of everything about one kind of entity; `filter` has its name.
 const fn details(filter: &'static [(&'static str, Arg)], items: &'static str) -> Call {
@@ -20,10 +20,19 @@ const GROUPS: Call = details(&[("Filter", Arg::Texts(&["Group"])), ("MaxItems", 
 const POLICIES: Call =
     details(&[("Filter", Arg::Texts(&["LocalManagedPolicy"])), ("MaxItems", Arg::Int(1000))], "Policies");
 
+/// Returns what asks for the entity of a name. There is none of one that cannot be a name.
+const fn named(operation: &'static str, item: &'static str, name: &'static [(&'static str, Arg)]) -> Call {
+    call(operation, item).with(name).none(&["ValidationError", "InvalidInput"])
+}
+
 const INLINE: &[Field] = &[json("PolicyDocument", "PolicyDocument"), text("PolicyName", "PolicyName")];
 
 pub(super) const ROLE: Direct = Direct {
     list: &[ROLES],
+    probe: Some(Probe {
+        call: named("GetRole", "Role", &[("RoleName", Arg::Name(0))]),
+        tells: &["RoleName", "Arn", "AssumeRolePolicyDocument", "Path", "PermissionsBoundary", "RoleId", "Tags"],
+    }),
     gone: &["NoSuchEntity"],
     shape: &[
         text("RoleName", "RoleName"),
@@ -46,6 +55,10 @@ pub(super) const ROLE: Direct = Direct {
 
 pub(super) const USER: Direct = Direct {
     list: &[USERS],
+    probe: Some(Probe {
+        call: named("GetUser", "User", &[("UserName", Arg::Name(0))]),
+        tells: &["UserName", "Arn", "Path", "PermissionsBoundary", "Tags"],
+    }),
     gone: &["NoSuchEntity"],
     shape: &[
         text("UserName", "UserName"),
@@ -66,6 +79,10 @@ pub(super) const USER: Direct = Direct {
 
 pub(super) const GROUP: Direct = Direct {
     list: &[GROUPS],
+    probe: Some(Probe {
+        call: named("GetGroup", "Group", &[("GroupName", Arg::Name(0))]),
+        tells: &["GroupName", "Arn", "Path"],
+    }),
     gone: &["NoSuchEntity"],
     shape: &[
         text("GroupName", "GroupName"),
@@ -79,6 +96,10 @@ pub(super) const GROUP: Direct = Direct {
 
 pub(super) const MANAGED_POLICY: Direct = Direct {
     list: &[POLICIES],
+    probe: Some(Probe {
+        call: named("GetPolicy", "Policy", &[("PolicyArn", Arg::Name(0))]),
+        tells: &["PolicyArn", "DefaultVersionId", "ManagedPolicyName", "Path", "PolicyId"],
+    }),
     gone: &["NoSuchEntity"],
     shape: &[
         text("PolicyArn", "Arn"),

@@ -2,7 +2,7 @@
 
 use super::service::KMS;
 use super::shape::{at, flag, json, tags, text};
-use super::{Arg, Call, Direct, call, part};
+use super::{Arg, Call, Direct, Probe, call, part};
 
 const DESCRIBE: Call = call("DescribeKey", "KeyMetadata");
 
@@ -49,6 +49,11 @@ pub(super) const KEY: Direct = Direct {
 
 pub(super) const ALIAS: Direct = Direct {
     list: &[call("ListAliases", "Aliases").with(&[("Limit", Arg::Int(100))]).pages("Marker", "NextMarker")],
+    probe: Some(Probe {
+        call: DESCRIBE.with(&[("KeyId", Arg::Name(0))]).none(&["InvalidArnException", "ValidationException"]),
+        tells: &[],
+    }),
+    gone: &["NotFoundException"],
     // The names under this prefix are those of AWS's own keys.
     keep: Some(|alias| {
         at(alias, "AliasName").and_then(|name| name.as_str()).is_none_or(|name| !name.starts_with("alias/aws/"))

@@ -129,6 +129,8 @@ pub struct Direct {
     pub list: &'static [Call],
     /// The same for one whose name is known; nothing if it must be looked for in the list.
     pub named: &'static [Call],
+    /// What asks the service for one of a name, where only a list tells all of it.
+    pub probe: Option<Probe>,
     /// Which of those that are found belong to the kind.
     pub keep: Option<fn(&serde_json::Value) -> bool>,
     /// How to know in which region a thing is, if the first call lists those of all.
@@ -141,6 +143,15 @@ pub struct Direct {
     pub parts: &'static [Part],
     /// Words of the service for something that does not exist.
     pub gone: &'static [&'static str],
+}
+
+/// Asks for one of a name: a list alone would confirm what it says by saying it again.
+#[derive(Debug, Clone, Copy)]
+pub struct Probe {
+    /// Asks for it.
+    pub call: Call,
+    /// The attributes that the answer shows as the list does.
+    pub tells: &'static [&'static str],
 }
 
 /// How to know in which region a thing is.
@@ -337,12 +348,17 @@ impl Direct {
     const fn new(kind: &'static str, service: &'static Service, name: &'static [&'static str]) -> Self {
         let gone: &[&str] = &[];
         let (list, named, shape, parts): (&[Call], &[Call], &[Field], &[Part]) = (&[], &[], &[], &[]);
-        Self { kind, service, list, named, keep: None, home: None, name, shape, parts, gone }
+        Self { kind, service, list, named, probe: None, keep: None, home: None, name, shape, parts, gone }
     }
 
     /// Returns the actions that must be allowed to read the kind.
     pub(super) fn actions(&self) -> impl Iterator<Item = String> {
-        let own = self.list.iter().chain(self.named).map(|call| (self.service, call));
+        let own = self
+            .list
+            .iter()
+            .chain(self.named)
+            .chain(self.probe.iter().map(|probe| &probe.call))
+            .map(|call| (self.service, call));
         let parts = self.parts.iter().map(|part| (self.service, &part.call));
         let home = self.home.and_then(|home| home.asks).map(|(call, _)| (self.service, call));
         let calls = own.chain(parts).map(|(service, call)| (service, *call)).chain(home);

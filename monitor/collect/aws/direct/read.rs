@@ -17,7 +17,7 @@ use serde_json::{Map, Value};
 use super::service::{Arguments, Reply};
 use super::shape::{self, Field, all, at, scalar};
 use super::xml::Unread;
-use super::{Arg, Call, Count, Direct, Home, Part};
+use super::{Arg, Call, Count, Direct, Home, Part, Probe};
 use crate::collect::aws::call::Caller;
 use crate::collect::aws::cloud_control::{Stop, gap, listed_as};
 use crate::collect::aws::lists::{List, Lists};
@@ -196,27 +196,46 @@ impl Listing<'_> {
             Err(error) if error.is(self.direct.gone) => Vec::new(),
             things => things?,
         };
-        let Some(found) = self.name_all(things)?.into_iter().find(|found| found.name == name) else {
+        let Some(mut found) = self.name_all(things)?.into_iter().find(|found| found.name == name) else {
             return self.prove_absence(name).await;
         };
+        let went = || CallError::new(GapReason::Partial, "the resource is listed and yet not found");
+        if let Some(probe) = &self.direct.probe {
+            let said = self.probe(probe, name).await?.ok_or_else(went)?;
+            let fields = self.direct.shape.iter().filter(|field| probe.tells.contains(&field.to));
+            found.attributes.retain(|attribute, _| !probe.tells.contains(&attribute.as_str()));
+            self.shape(&fields.copied().collect::<Vec<_>>(), &said, &mut found.attributes);
+        }
         let mut found = vec![found];
         self.complete(&mut found, (Sought::Named(name), Extent::Bulk)).await;
         self.complete(&mut found, (Sought::Named(name), Extent::Single)).await;
         // What was there a moment ago, and is not for one of its parts, is not proven to be gone.
-        let went = || CallError::new(GapReason::Partial, "the resource is listed and yet not found");
         let item = found.into_iter().next().map(Found::into_item).ok_or_else(went)?;
         Ok(Reading::Found(item.text, Depth::Partial))
     }
 
-    /// Returns that there is none of that name. An identifier that is none is no proof: what people call so is looked for in
-    /// the list.
+    /// Returns that there is none of that name. A list that lacks it may be short of it; and an identifier that is none is no
+    /// proof: what people call so is looked for in the list.
     async fn prove_absence(&self, name: &str) -> Result<Reading, CallError> {
+        if let Some(probe) = &self.direct.probe
+            && self.probe(probe, name).await?.is_some()
+        {
+            return Err(CallError::new(GapReason::Partial, "it is there, and is not listed"));
+        }
         if !self.wanted.by_any_name {
             return Ok(Reading::Absent);
         }
         match self.listed().await {
             Err(error) if error.is(self.direct.gone) => Ok(Reading::Absent),
             list => list?.find(name, true).map_or(Ok(Reading::Absent), |identifier| Err(listed_as(identifier))),
+        }
+    }
+
+    /// Returns what the service says of one by its name, if there is one.
+    async fn probe(&self, probe: &'static Probe, name: &str) -> Result<Option<Value>, CallError> {
+        match self.read_all(&probe.call, self.arguments(&probe.call, &[], Sought::Named(name))).await {
+            Err(error) if error.is(self.direct.gone) => Ok(None),
+            found => Ok(found?.into_iter().next()),
         }
     }
 

@@ -380,6 +380,7 @@ async fn what_people_call_so_is_not_absent_because_it_is_no_identifier() {
 async fn check_lists(settings: &Value, (kind, operation): (&str, &str), sinces: &[Option<i64>], expected: usize) {
     let server = Server::start(|asked, _| match &*asked.operation {
         "GetResource" => refuse(400, "ResourceNotFoundException"),
+        "GetRole" => refuse(404, "NoSuchEntity"),
         "GetAccountAuthorizationDetails" => {
             xml("<GetAccountAuthorizationDetailsResponse><GetAccountAuthorizationDetailsResult><RoleDetailList/>\
              </GetAccountAuthorizationDetailsResult></GetAccountAuthorizationDetailsResponse>")

@@ -171,6 +171,7 @@ async fn observe(
         }
     }
     let mut seen: Vec<_> = seen.into_iter().flatten().collect();
+    pass.collector.forget(pass.scope);
     stage_ended(pass, "confirm", begun);
     let now = (pass.clock)();
     let earlier = earlier.filter(|earlier| earlier.revisions == pass.revisions);
@@ -346,8 +347,10 @@ async fn confirm_all(
 async fn judge(pass: &Pass<'_>, evidence: Evidence, confirm: Confirm, now: Timestamp) -> Judged {
     let unconfirmed = |evidence| Some((evidence, Confirmation::Unconfirmed));
     match confirm_one(pass, &evidence, now).await {
-        Ok(Looked { evidence: Some(evidence), acquittal, .. }) => {
-            (Some((evidence, Confirmation::Confirmed)), acquittal.map(Lesson::Acquitted))
+        Ok(Looked { evidence: Some(looked), acquittal, .. }) => {
+            let is_otherwise = looked.changes != evidence.changes;
+            let otherwise = is_otherwise.then(|| Lesson::Otherwise(evidence.resource.kind.clone()));
+            (Some((looked, Confirmation::Confirmed)), acquittal.map(Lesson::Acquitted).or(otherwise))
         }
         // The provider itself says that writing the declaration would change nothing.
         Ok(Looked { acquittal: Some(acquittal), .. }) => (None, Some(Lesson::Acquitted(acquittal))),

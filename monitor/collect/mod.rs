@@ -275,6 +275,9 @@ pub trait Collector: Send + Sync {
     /// Reads one resource exactly and freshly, to confirm a suspicion; of its attributes at least those that are wanted.
     async fn read(&self, id: &ResourceId, wanted: &Wanted) -> Result<Reading, CollectError>;
 
+    /// Is told that a look at the scope is over: what was kept for its exact looks is of no use any more.
+    fn forget(&self, _scope: &Scope) {}
+
     /// Asks the provider what writing a declaration would make of a resource that is there, without writing anything.
     /// Nothing where the provider has no such thing. What is declared goes to that provider and to nobody else.
     async fn rehearse(&self, _id: &ResourceId, _declared: &Value) -> Option<Rehearsal> {

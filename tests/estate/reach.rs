@@ -81,7 +81,7 @@ fn scan(recorder: &Recorder, wait: u64) -> Vec<Call> {
 
 /// Scans once as a process; returns what it took.
 fn measure(recorder: &Recorder) -> Value {
-    let (daemon, key) = (prepared(recorder, "all"), owner());
+    let (daemon, key) = (prepared(recorder, "lists"), owner());
     let mut command = Command::new(peers::python().unwrap().join("python"));
     command
         .args(["-c", MEASURE, env!("CARGO_BIN_EXE_driftwarden"), "scan", "-o", "json", "--config"])

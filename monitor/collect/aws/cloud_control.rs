@@ -13,7 +13,7 @@ use serde_json::value::RawValue;
 
 use super::call::Caller;
 use super::home::{Home, Homes, Sought};
-use super::lists::{List, Lists};
+use super::lists::{List, Shared};
 use super::rescan::{Ledger, digest};
 use crate::collect::http::CallError;
 use crate::collect::{Item, Read, Reading, Sink, Wanted};
@@ -53,8 +53,6 @@ pub(super) struct CloudControl<'a> {
     pub(super) caller: &'a Caller,
     /// Pages of one kind that are read at most.
     pub(super) max_pages: u32,
-    /// What lists said.
-    pub(super) lists: &'a Lists,
 }
 
 impl CloudControl<'_> {
@@ -102,7 +100,12 @@ impl CloudControl<'_> {
 
     /// Reads one resource exactly. That there is none counts only from a service that can list the kind, just now, and does
     /// not list it.
-    pub(super) async fn read(&self, kind: &Kind, (name, wanted): (&str, &Wanted)) -> Result<Reading, CallError> {
+    pub(super) async fn read(
+        &self,
+        kind: &Kind,
+        (name, wanted): (&str, &Wanted),
+        shared: &Shared,
+    ) -> Result<Reading, CallError> {
         let homes = Homes::ask(self.caller, kind, Sought::Named(name)).await?;
         if homes.of(name) == Home::Elsewhere {
             return Ok(Reading::Absent);
@@ -111,7 +114,7 @@ impl CloudControl<'_> {
             Ok(item) if !homes.has(&item) => Ok(Reading::Absent),
             Ok(item) => Ok(Reading::Found(item.text, Depth::Full)),
             Err(error) if is_not_found(&error) => {
-                let list = self.lists.since((self.caller, kind, wanted.since), self.list(kind)).await?;
+                let list = shared.lists.since(kind.clone(), wanted.since, self.list(kind)).await?;
                 list.find(name, wanted.by_any_name).map_or(Ok(Reading::Absent), |identifier| Err(listed_as(identifier)))
             }
             Err(error) => Err(error),

@@ -1,27 +1,78 @@
 //! What a list said a moment ago: the exact looks of one pass share it.
 //!
-//! That there is nothing of a name, only a list proves, and some kinds are read by lists alone. Whoever asks says since when a list
-//! must have been read; without that, it is read for them.
+//! That there is nothing of a name, only a list proves, and some kinds are read by lists alone. Whoever asks says since when it
+//! must have been read; without that, it is read for them. One that failed is not tried again for each of a thousand looks.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use driftwarden_core::normalize;
-use driftwarden_core::resource::{Kind, Provider};
+use driftwarden_core::resource::{Kind, Provider, Scope};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use super::call::Caller;
+use super::direct::Register;
 use crate::collect::http::CallError;
 
-/// The last list of each kind, by account and region.
+/// What was read for the exact looks at each scope.
 #[derive(Default)]
-pub(super) struct Lists(Mutex<HashMap<Place, HashMap<Kind, Slot>>>);
+pub(super) struct Lists(Mutex<HashMap<Place, Arc<Shared>>>);
 
 type Place = (Arc<str>, Arc<str>);
-/// Held while a list is read: all others wait for it.
-type Slot = Arc<tokio::sync::Mutex<Option<(Timestamp, Arc<List>)>>>;
+
+impl Lists {
+    /// Returns what is shared in an account and region.
+    pub(super) fn of(&self, account: &Arc<str>, region: &Arc<str>) -> Arc<Shared> {
+        Arc::clone(self.0.lock().entry((Arc::clone(account), Arc::clone(region))).or_default())
+    }
+
+    pub(super) fn forget(&self, scope: &Scope) {
+        self.0.lock().remove(&(Arc::clone(&scope.account), Arc::clone(&scope.region)));
+    }
+}
+
+/// What was read for the exact looks at one scope.
+#[derive(Default)]
+pub(super) struct Shared {
+    /// Each kind.
+    pub(super) lists: Slots<Kind, List>,
+    /// What was said of all things of a kind at once, by where the part is that asks so.
+    pub(super) registers: Slots<usize, Register>,
+}
+
+/// Things that are read once.
+pub(super) struct Slots<K, T>(Mutex<HashMap<K, Slot<T>>>);
+
+/// Held while it is read: all others wait for it.
+type Slot<T> = Arc<tokio::sync::Mutex<Option<(Timestamp, Result<Arc<T>, CallError>)>>>;
+
+impl<K, T> Default for Slots<K, T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Eq + Hash, T> Slots<K, T> {
+    /// Returns what was read since then, or reads it.
+    pub(super) async fn since(
+        &self,
+        key: K,
+        since: Option<Timestamp>,
+        read: impl Future<Output = Result<T, CallError>>,
+    ) -> Result<Arc<T>, CallError> {
+        let Some(since) = since else { return read.await.map(Arc::new) };
+        let slot = Arc::clone(self.0.lock().entry(key).or_default());
+        let mut slot = slot.lock().await;
+        if let Some((_, known)) = slot.as_ref().filter(|(then, _)| *then >= since) {
+            return known.clone();
+        }
+        let read = read.await.map(Arc::new);
+        *slot = Some((since, read.clone()));
+        read
+    }
+}
 
 /// All resources of one kind.
 #[derive(Default)]
@@ -30,31 +81,6 @@ pub(super) struct List {
     called: HashMap<Box<str>, Box<str>>,
     /// What was read of each, by its identifier.
     things: HashMap<Box<str>, Box<str>>,
-}
-
-impl Lists {
-    /// Returns a list of a kind that was read since then, or reads one.
-    pub(super) async fn since(
-        &self,
-        (caller, kind, since): (&Caller, &Kind, Option<Timestamp>),
-        read: impl Future<Output = Result<List, CallError>>,
-    ) -> Result<Arc<List>, CallError> {
-        let Some(since) = since else { return read.await.map(Arc::new) };
-        let place = (Arc::clone(&caller.account), Arc::clone(&caller.region));
-        let slot = Arc::clone(self.0.lock().entry(place).or_default().entry(kind.clone()).or_default());
-        let mut slot = slot.lock().await;
-        if let Some((_, list)) = slot.as_ref().filter(|(then, _)| *then >= since) {
-            return Ok(Arc::clone(list));
-        }
-        let list = Arc::new(read.await?);
-        *slot = Some((since, Arc::clone(&list)));
-        Ok(list)
-    }
-
-    /// Forgets what was read in an account and region.
-    pub(super) fn forget(&self, caller: &Caller) {
-        self.0.lock().remove(&(Arc::clone(&caller.account), Arc::clone(&caller.region)));
-    }
 }
 
 impl List {

@@ -515,13 +515,13 @@ impl Aws {
         wanted: &Wanted,
         (ledger, sink): (&Ledger, &Sink),
     ) -> Result<Option<Read>, Stop> {
-        let (max_pages, lists) = (self.config.max_pages, &self.lists);
+        let max_pages = self.config.max_pages;
         if let Some(direct) = direct {
-            let reader = Reader { caller, max_pages, lists };
+            let reader = Reader { caller, max_pages };
             return reader.read_kind(direct, (kind, wanted), (ledger, sink)).await.map(Some);
         }
         let depth = if wanted.full.contains(kind) { Depth::Full } else { Depth::Listed };
-        match (CloudControl { caller, max_pages, lists }).read_kind((kind, depth), (ledger, sink)).await {
+        match (CloudControl { caller, max_pages }).read_kind((kind, depth), (ledger, sink)).await {
             Err(Stop::Unlistable) if self.is_named(kind, wanted) => {
                 Ok(Some(gap(Some(kind), GapReason::Partial, "Cloud Control cannot list this kind".to_owned())))
             }
@@ -595,7 +595,6 @@ impl Collector for Aws {
             Ok(caller) => caller,
             Err((reason, detail)) => return drop(sink.send(gap(None, reason, detail)).await),
         };
-        self.lists.forget(&caller);
         let kinds = self.kinds_in(scope, &caller, wanted).await;
         let rescan = (&self.memory, self.config.rescan, self.config.rescan_all_every);
         let again = Again::begin(rescan, (scope, wanted), &caller).await;
@@ -608,12 +607,17 @@ impl Collector for Aws {
 
     async fn read(&self, id: &ResourceId, wanted: &Wanted) -> Result<Reading, CollectError> {
         let caller = self.caller(&id.account, &id.region).await?;
-        let (caller, max_pages, lists) = (&caller, self.config.max_pages, &self.lists);
+        let (caller, max_pages) = (&caller, self.config.max_pages);
+        let shared = &self.lists.of(&id.account, &id.region);
         let read = match self.direct(&id.kind) {
-            Some(direct) => Reader { caller, max_pages, lists }.read(direct, &id.kind, (&id.name, wanted)).await,
-            None => CloudControl { caller, max_pages, lists }.read(&id.kind, (&id.name, wanted)).await,
+            Some(direct) => Reader { caller, max_pages }.read(direct, &id.kind, (&id.name, wanted), shared).await,
+            None => CloudControl { caller, max_pages }.read(&id.kind, (&id.name, wanted), shared).await,
         };
         read.map_err(|error| unread(format!("`{id}`"), error))
+    }
+
+    fn forget(&self, scope: &Scope) {
+        self.lists.forget(scope);
     }
 
     async fn authors(&self, scope: &Scope, deeds: &[Deed]) -> Vec<Actor> {

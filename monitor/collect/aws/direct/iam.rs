@@ -32,6 +32,7 @@ pub(super) const ROLE: Direct = Direct {
     probe: Some(Probe {
         call: named("GetRole", "Role", &[("RoleName", Arg::Name(0))]),
         tells: &["RoleName", "Arn", "AssumeRolePolicyDocument", "Path", "PermissionsBoundary", "RoleId", "Tags"],
+        unless: None,
     }),
     gone: &["NoSuchEntity"],
     shape: &[
@@ -58,6 +59,7 @@ pub(super) const USER: Direct = Direct {
     probe: Some(Probe {
         call: named("GetUser", "User", &[("UserName", Arg::Name(0))]),
         tells: &["UserName", "Arn", "Path", "PermissionsBoundary", "Tags"],
+        unless: None,
     }),
     gone: &["NoSuchEntity"],
     shape: &[
@@ -82,6 +84,7 @@ pub(super) const GROUP: Direct = Direct {
     probe: Some(Probe {
         call: named("GetGroup", "Group", &[("GroupName", Arg::Name(0))]),
         tells: &["GroupName", "Arn", "Path"],
+        unless: None,
     }),
     gone: &["NoSuchEntity"],
     shape: &[
@@ -99,6 +102,7 @@ pub(super) const MANAGED_POLICY: Direct = Direct {
     probe: Some(Probe {
         call: named("GetPolicy", "Policy", &[("PolicyArn", Arg::Name(0))]),
         tells: &["PolicyArn", "DefaultVersionId", "ManagedPolicyName", "Path", "PolicyId"],
+        unless: None,
     }),
     gone: &["NoSuchEntity"],
     shape: &[

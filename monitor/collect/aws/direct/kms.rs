@@ -1,5 +1,7 @@
 //! KMS: the keys that customers made, and their names.
 
+use serde_json::Value;
+
 use super::service::KMS;
 use super::shape::{at, flag, json, tags, text};
 use super::{Arg, Call, Direct, Probe, call, part};
@@ -47,17 +49,30 @@ pub(super) const KEY: Direct = Direct {
     ..Direct::new("AWS::KMS::Key", &KMS, &["KeyId"])
 };
 
+/// What the names of AWS's own keys begin with.
+const AWS_NAMES: &str = "alias/aws/";
+
 pub(super) const ALIAS: Direct = Direct {
     list: &[call("ListAliases", "Aliases").with(&[("Limit", Arg::Int(100))]).pages("Marker", "NextMarker")],
     probe: Some(Probe {
-        call: DESCRIBE.with(&[("KeyId", Arg::Name(0))]).none(&["InvalidArnException", "ValidationException"]),
-        tells: &[],
+        call: DESCRIBE
+            .with(&[("KeyId", Arg::Name(0))])
+            .none(&["InvalidArnException", "ValidationException"])
+            .mend(name_target),
+        tells: &["TargetKeyId"],
+        // To ask for the key of one that AWS names would make that key.
+        unless: Some(AWS_NAMES),
     }),
     gone: &["NotFoundException"],
-    // The names under this prefix are those of AWS's own keys.
-    keep: Some(|alias| {
-        at(alias, "AliasName").and_then(|name| name.as_str()).is_none_or(|name| !name.starts_with("alias/aws/"))
-    }),
+    keep: Some(|alias| at(alias, "AliasName").and_then(Value::as_str).is_none_or(|name| !name.starts_with(AWS_NAMES))),
     shape: &[text("AliasName", "AliasName"), text("TargetKeyId", "TargetKeyId")],
     ..Direct::new("AWS::KMS::Alias", &KMS, &["AliasName"])
 };
+
+/// A key is told by itself; whoever lists aliases says which key each stands for.
+fn name_target(key: &mut Value) {
+    let id = key.get("KeyId").cloned();
+    if let (Some(map), Some(id)) = (key.as_object_mut(), id) {
+        map.insert("TargetKeyId".to_owned(), id);
+    }
+}

@@ -44,7 +44,7 @@ mod ssm;
 mod tests;
 mod xml;
 
-pub(super) use self::read::Reader;
+pub(super) use self::read::{Reader, Register};
 pub use self::service::{Protocol, Service};
 
 /// Every direct path.
@@ -152,6 +152,8 @@ pub struct Probe {
     pub call: Call,
     /// The attributes that the answer shows as the list does.
     pub tells: &'static [&'static str],
+    /// Names that begin so are not asked for.
+    pub unless: Option<&'static str>,
 }
 
 /// How to know in which region a thing is.

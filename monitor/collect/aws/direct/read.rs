@@ -20,7 +20,7 @@ use super::xml::Unread;
 use super::{Arg, Call, Count, Direct, Home, Part, Probe};
 use crate::collect::aws::call::Caller;
 use crate::collect::aws::cloud_control::{Stop, gap, listed_as};
-use crate::collect::aws::lists::{List, Lists};
+use crate::collect::aws::lists::{List, Shared};
 use crate::collect::aws::rescan::{self, Digest, Ledger};
 use crate::collect::http::CallError;
 use crate::collect::{Item, Read, Reading, Sink, Wanted};
@@ -41,8 +41,6 @@ pub(in crate::collect::aws) struct Reader<'a> {
     pub(in crate::collect::aws) caller: &'a Caller,
     /// Pages of one list that are read at most.
     pub(in crate::collect::aws) max_pages: u32,
-    /// What lists said.
-    pub(in crate::collect::aws) lists: &'a Lists,
 }
 
 /// What went wrong with one kind besides its list.
@@ -100,8 +98,8 @@ impl Reader<'_> {
         (kind, wanted): (&Kind, &Wanted),
         (ledger, sink): (&Ledger, &Sink),
     ) -> Result<Read, Stop> {
-        let listing =
-            Listing { reader: self, direct, kind, wanted, failures: Failures::default(), bulk: Mutex::default() };
+        let (failures, bulk) = (Failures::default(), Mutex::default());
+        let listing = Listing { reader: self, direct, kind, wanted, shared: None, failures, bulk };
         match listing.run(ledger, sink).await {
             Ok(()) => Ok(listing.outcome()),
             Err(Stop::Failed(error)) => Ok(gap(Some(kind), error.reason, error.detail)),
@@ -115,9 +113,10 @@ impl Reader<'_> {
         direct: &'static Direct,
         kind: &Kind,
         (name, wanted): (&str, &Wanted),
+        shared: &Shared,
     ) -> Result<Reading, CallError> {
-        let listing =
-            Listing { reader: self, direct, kind, wanted, failures: Failures::default(), bulk: Mutex::default() };
+        let (failures, bulk) = (Failures::default(), Mutex::default());
+        let listing = Listing { reader: self, direct, kind, wanted, shared: Some(shared), failures, bulk };
         listing.one(name).await
     }
 }
@@ -128,6 +127,8 @@ struct Listing<'a> {
     direct: &'static Direct,
     kind: &'a Kind,
     wanted: &'a Wanted,
+    /// What exact looks share.
+    shared: Option<&'a Shared>,
     failures: Failures,
     /// What was said of all things at once, by the parts that ask so.
     bulk: Mutex<Vec<(&'static Part, Arc<Register>)>>,
@@ -178,7 +179,8 @@ impl Listing<'_> {
     fn keep(&self, found: &mut Vec<Found>, ledger: &Ledger) -> Vec<Box<str>> {
         let has_more = self.direct.parts.iter().any(|part| !part.is_bulk() && self.is_wanted(part));
         let is_same = |found: &mut Found| {
-            !ledger.is_restless(&found.thing) && has_more && ledger.is_same(&found.name, || found.digest())
+            let is_same = has_more && ledger.is_same(&found.name, || found.digest());
+            !ledger.is_restless(&found.thing) && is_same
         };
         found.extract_if(.., is_same).map(|found| found.name.into()).collect()
     }
@@ -188,23 +190,31 @@ impl Listing<'_> {
     }
 
     async fn one(&self, name: &str) -> Result<Reading, CallError> {
-        let things = match self.direct.named {
-            [] => self.listed().await.map(|list| list.thing(name).into_iter().collect()),
-            named => self.every(named, Sought::Named(name)).await,
-        };
-        let things = match things {
-            Err(error) if error.is(self.direct.gone) => Vec::new(),
-            things => things?,
+        let (things, list) = match self.direct.named {
+            [] => {
+                let list = self.listed().await?;
+                (list.thing(name).into_iter().collect(), Some(list))
+            }
+            named => match self.every(named, Sought::Named(name)).await {
+                Err(error) if error.is(self.direct.gone) => (Vec::new(), None),
+                things => (things?, None),
+            },
         };
         let Some(mut found) = self.name_all(things)?.into_iter().find(|found| found.name == name) else {
-            return self.prove_absence(name).await;
+            return self.prove_absence(name, list).await;
         };
         let went = || CallError::new(GapReason::Partial, "the resource is listed and yet not found");
-        if let Some(probe) = &self.direct.probe {
-            let said = self.probe(probe, name).await?.ok_or_else(went)?;
-            let fields = self.direct.shape.iter().filter(|field| probe.tells.contains(&field.to));
-            found.attributes.retain(|attribute, _| !probe.tells.contains(&attribute.as_str()));
-            self.shape(&fields.copied().collect::<Vec<_>>(), &said, &mut found.attributes);
+        match self.probe(name).await {
+            Probed::Found(said, tells) => {
+                let fields = self.direct.shape.iter().filter(|field| tells.contains(&field.to));
+                found.attributes.retain(|attribute, _| !tells.contains(&attribute.as_str()));
+                self.shape(&fields.copied().collect::<Vec<_>>(), &said, &mut found.attributes);
+            }
+            Probed::Absent => return Err(went()),
+            Probed::Unasked => {}
+            // Whoever may not ask for the one has what all are told of it.
+            Probed::Failed(error) if error.reason == GapReason::Denied => {}
+            Probed::Failed(error) => return Err(error),
         }
         let mut found = vec![found];
         self.complete(&mut found, (Sought::Named(name), Extent::Bulk)).await;
@@ -216,26 +226,32 @@ impl Listing<'_> {
 
     /// Returns that there is none of that name. A list that lacks it may be short of it; and an identifier that is none is no
     /// proof: what people call so is looked for in the list.
-    async fn prove_absence(&self, name: &str) -> Result<Reading, CallError> {
-        if let Some(probe) = &self.direct.probe
-            && self.probe(probe, name).await?.is_some()
-        {
-            return Err(CallError::new(GapReason::Partial, "it is there, and is not listed"));
+    async fn prove_absence(&self, name: &str, list: Option<Arc<List>>) -> Result<Reading, CallError> {
+        match self.probe(name).await {
+            Probed::Found(..) => return Err(CallError::new(GapReason::Partial, "it is there, and is not listed")),
+            Probed::Failed(error) => return Err(error),
+            Probed::Absent | Probed::Unasked => {}
         }
         if !self.wanted.by_any_name {
             return Ok(Reading::Absent);
         }
-        match self.listed().await {
-            Err(error) if error.is(self.direct.gone) => Ok(Reading::Absent),
-            list => list?.find(name, true).map_or(Ok(Reading::Absent), |identifier| Err(listed_as(identifier))),
-        }
+        let list = match list {
+            Some(list) => list,
+            None => self.listed().await?,
+        };
+        list.find(name, true).map_or(Ok(Reading::Absent), |identifier| Err(listed_as(identifier)))
     }
 
-    /// Returns what the service says of one by its name, if there is one.
-    async fn probe(&self, probe: &'static Probe, name: &str) -> Result<Option<Value>, CallError> {
-        match self.read_all(&probe.call, self.arguments(&probe.call, &[], Sought::Named(name))).await {
-            Err(error) if error.is(self.direct.gone) => Ok(None),
-            found => Ok(found?.into_iter().next()),
+    /// Asks the service for one by its name, where only a list tells all of it.
+    async fn probe(&self, name: &str) -> Probed {
+        let is_asked = |probe: &&Probe| probe.unless.is_none_or(|begin| !name.starts_with(begin));
+        let Some(Probe { call, tells, .. }) = self.direct.probe.as_ref().filter(is_asked) else {
+            return Probed::Unasked;
+        };
+        match self.read_all(call, self.arguments(call, &[], Sought::Named(name))).await {
+            Ok(found) => found.into_iter().next().map_or(Probed::Absent, |said| Probed::Found(said, tells)),
+            Err(error) if error.is(self.direct.gone) => Probed::Absent,
+            Err(error) => Probed::Failed(error),
         }
     }
 
@@ -243,7 +259,11 @@ impl Listing<'_> {
     async fn listed(&self) -> Result<Arc<List>, CallError> {
         let read = async {
             let mut list = List::default();
-            for Found { name, thing, attributes } in self.name_all(self.every(self.direct.list, Sought::All).await?)? {
+            let things = match self.every(self.direct.list, Sought::All).await {
+                Err(error) if error.is(self.direct.gone) => Vec::new(),
+                things => things?,
+            };
+            for Found { name, thing, attributes } in self.name_all(things)? {
                 list.add(self.kind, &name, &Value::Object(attributes));
                 if self.direct.named.is_empty() {
                     list.keep(&name, &thing);
@@ -251,8 +271,10 @@ impl Listing<'_> {
             }
             Ok(list)
         };
-        let Reader { caller, lists, .. } = self.reader;
-        lists.since((caller, self.kind, self.wanted.since), read).await
+        match self.shared {
+            Some(shared) => shared.lists.since(self.kind.clone(), self.wanted.since, read).await,
+            None => read.await.map(Arc::new),
+        }
     }
 
     /// Makes all calls of a chain to their ends.
@@ -260,9 +282,12 @@ impl Listing<'_> {
         let [first, rest @ ..] = calls else { return Ok(Vec::new()) };
         let things = self.read_all(first, self.arguments(first, &[], sought)).await?;
         let things = self.descend(rest, self.here(things).await).await?;
-        // What failed below is not absent.
+        // What failed below is not absent, whatever the service calls that.
         match self.failures.first.lock().take() {
-            Some(error) => Err(error),
+            Some(mut error) => {
+                error.code = None;
+                Err(error)
+            }
             None => Ok(things),
         }
     }
@@ -503,7 +528,12 @@ impl Listing<'_> {
         if let Some(known) = known {
             return known;
         }
-        let said = Arc::new(Register::new(self.ask(part, things, Sought::All).await, theirs));
+        let read = async { Ok(Register::new(self.ask(part, things, Sought::All).await, theirs)) };
+        let said = match self.shared {
+            Some(shared) => shared.registers.since(std::ptr::from_ref(part).addr(), self.wanted.since, read).await,
+            None => read.await.map(Arc::new),
+        };
+        let said = said.unwrap_or_else(|_: CallError| Arc::new(Register::new(Said::Nothing, theirs)));
         self.bulk.lock().push((part, Arc::clone(&said)));
         said
     }
@@ -715,8 +745,18 @@ impl Said {
     }
 }
 
+/// What came of asking for one by its name.
+enum Probed {
+    /// What the service says of it, and the attributes that this tells.
+    Found(Value, &'static [&'static str]),
+    Absent,
+    /// The kind is not asked for so.
+    Unasked,
+    Failed(CallError),
+}
+
 /// What one call said of many things, and which of its items are about each.
-struct Register {
+pub(in crate::collect::aws) struct Register {
     said: Said,
     /// Where an item says what it is about.
     theirs: &'static str,

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use driftwarden_core::resource::{GapReason, is_unread};
+use driftwarden_core::resource::{GapReason, Kind, Scope, is_unread};
 use serde_json::{Value, json};
 
-use crate::collect::aws::tests::{Asked, Reply, Seen, Server, aws, collect_scope, refuse, say, scope, xml};
+use crate::collect::aws::direct::DIRECT;
+use crate::collect::aws::tests::{Asked, Reply, Seen, Server, aws, collect_scope, honest, refuse, say, scope, xml};
 use crate::collect::{Collector, Reading, Wanted};
 
 const BUCKET: &str = "AWS::S3::Bucket";
@@ -339,6 +340,82 @@ fn groups(asked: &Asked, name: &str) -> Reply {
     xml(&format!(
         "<DescribeSecurityGroupsResponse><securityGroupInfo>{group}</securityGroupInfo></DescribeSecurityGroupsResponse>"
     ))
+}
+
+#[test]
+fn a_probe_tells_attributes_of_the_shape() {
+    for (direct, probe) in DIRECT.iter().filter_map(|direct| Some((direct, direct.probe.as_ref()?))) {
+        for attribute in probe.tells {
+            assert!(direct.shape.iter().any(|field| field.to == *attribute), "{}: {attribute}", direct.kind);
+        }
+    }
+}
+
+/// Answers of IAM about a role of which the list is older than what is told of it by name.
+fn roles(asked: &Asked, by_name: Option<Reply>) -> Reply {
+    let role = |path: &str| format!("<RoleName>r</RoleName><Arn>arn:aws:iam::1:role/r</Arn><Path>{path}</Path>");
+    match &*asked.operation {
+        "GetAccountAuthorizationDetails" => xml(&format!(
+            "<GetAccountAuthorizationDetailsResponse><GetAccountAuthorizationDetailsResult><RoleDetailList><member>{}\
+             <AttachedManagedPolicies><member><PolicyArn>p</PolicyArn></member></AttachedManagedPolicies></member>\
+             </RoleDetailList></GetAccountAuthorizationDetailsResult></GetAccountAuthorizationDetailsResponse>",
+            role("/old/")
+        )),
+        "GetRole" => by_name.unwrap_or_else(|| {
+            let role = role("/");
+            xml(&format!("<GetRoleResponse><GetRoleResult><Role>{role}</Role></GetRoleResult></GetRoleResponse>"))
+        }),
+        _ => honest(asked),
+    }
+}
+
+/// Checks what is read of that role where asking for it by name may be answered otherwise.
+async fn check_role(by_name: Option<Reply>, expected: Result<&str, GapReason>) {
+    let server = Server::start(move |asked, _| roles(asked, by_name.clone())).await;
+    let kind = Kind::from("AWS::IAM::Role");
+    let aws = aws(server.address, &json!({"kinds": {"include": [kind.as_str()]}, "direct": {}}));
+    let scope = Scope { region: "-".into(), ..scope() };
+    let attributes = [(kind.clone(), ["Path".into()].into())].into();
+    let wanted = Wanted { full: [kind.clone()].into(), attributes, ..Wanted::default() };
+    let read = aws.read(&scope.id(&kind, "r"), &wanted).await;
+    let path = |text: &str| serde_json::from_str::<Value>(text).unwrap()["Path"].as_str().unwrap().to_owned();
+    let read = read.map(|reading| match reading {
+        Reading::Found(text, _) => path(&text),
+        Reading::Absent => "absent".to_owned(),
+    });
+    assert_eq!(read.map_err(|error| error.reason()), expected.map(str::to_owned));
+}
+
+#[tokio::test]
+async fn what_is_told_by_name_is_newer_than_a_list() {
+    check_role(None, Ok("/")).await;
+    check_role(Some(refuse(404, "NoSuchEntity")), Err(GapReason::Partial)).await;
+    check_role(Some(refuse(403, "AccessDenied")), Ok("/old/")).await;
+    check_role(Some(refuse(500, "ServiceFailure")), Err(GapReason::Timeout)).await;
+}
+
+#[tokio::test]
+async fn what_went_below_a_list_is_no_absence() {
+    let arn = |what: &str| format!("arn:aws:ecs:eu-west-1:111111111111:{what}");
+    let server = Server::start(move |asked, _| match &*asked.operation {
+        "ListClusters" => say(200, json!({"clusterArns": [arn("cluster/one"), arn("cluster/two")]}).to_string()),
+        "ListServices" if asked.input["cluster"] == arn("cluster/one") => {
+            say(200, json!({"serviceArns": []}).to_string())
+        }
+        "ListServices" => {
+            let services = [arn("service/two/a"), arn("service/two/b")];
+            say(200, json!({"serviceArns": services}).to_string())
+        }
+        // It went a moment ago, with all that was in it.
+        "DescribeServices" => refuse(400, "ClusterNotFoundException"),
+        _ => honest(asked),
+    })
+    .await;
+    let kind = Kind::from("AWS::ECS::Service");
+    let aws = aws(server.address, &json!({"kinds": {"include": [kind.as_str()]}, "direct": {}}));
+    let wanted = Wanted { full: [kind.clone()].into(), by_any_name: true, ..Wanted::default() };
+    let name = format!("{}|one", "arn:aws:ecs:eu-west-1:111111111111:service/one/web");
+    assert!(aws.read(&scope().id(&kind, &name), &wanted).await.is_err());
 }
 
 #[tokio::test]

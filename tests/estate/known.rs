@@ -139,6 +139,11 @@ pub const HELD_OTHERWISE: &[Exception] = &[
     at(Moto, "AWS::RDS::DBCluster", "KmsKeyId", OTHER_DEFAULTS),
     at(Moto, "AWS::RDS::DBCluster", "PreferredBackupWindow", OTHER_DEFAULTS),
     at(Moto, "AWS::RDS::DBCluster", "PreferredMaintenanceWindow", OTHER_DEFAULTS),
+    at(Moto, "AWS::RDS::DBClusterSnapshot", "EngineVersion", OTHER_DEFAULTS),
+    at(Ministack, "AWS::RDS::DBClusterSnapshot", "IsPublic", "nobody can be let in"),
+    at(Moto, "AWS::RDS::DBClusterSnapshot", "KmsKeyId", OTHER_DEFAULTS),
+    at(Ministack, "AWS::RDS::DBClusterSnapshot", "SnapshotCreateTime", MADE_UP),
+    at(Moto, "AWS::RDS::DBClusterSnapshot", "VpcId", NOT_TOLD),
     at(Moto, "AWS::RDS::DBInstance", "BackupTarget", NOT_TOLD),
     at(Moto, "AWS::RDS::DBInstance", "DBName", NOT_TOLD),
     at(Moto, "AWS::RDS::DBInstance", "DBSubnetGroupName", NOT_TOLD),
@@ -192,12 +197,6 @@ pub const MISTOLD: &[(Emulator, &str, &str)] = &[
     (Moto, "AWS::IAM::CredentialReport", NOBODY_ORDERED_ONE),
     (Ministack, "AWS::GuardDuty::Detector", NOT_SERVED),
     (Ministack, "AWS::SecurityHub::Hub", NOT_SERVED),
-    (Ministack, "AWS::RDS::DBClusterSnapshot", NOT_SOWN),
-    (Moto, "AWS::RDS::DBClusterSnapshot", NOT_SOWN),
-    (Ministack, "AWS::RDS::DBSnapshot", NOT_SOWN),
-    (Moto, "AWS::RDS::DBSnapshot", NOT_SOWN),
-    (Ministack, "AWS::RDS::DBSubnetGroup", NOT_SOWN),
-    (Moto, "AWS::RDS::DBSubnetGroup", NOT_SOWN),
 ];
 
 const ONLY_UNDER_A_HOST_OF_ITS_OWN: &str =
@@ -207,7 +206,6 @@ const NO_NOTIFICATIONS: &str = "the notifications of a group are not served";
 const OF_THE_ACCOUNT: &str = "belongs to the account and to whoever looks, and is not sown";
 const NOBODY_ORDERED_ONE: &str = "there is no report, which is a gap";
 const NOT_SERVED: &str = "the service is not served";
-const NOT_SOWN: &str = "none are sown";
 
 /// Calls that an emulator does not serve, by the kind of which they read a part.
 const UNSERVED: &[(Emulator, &str, &str)] = &[
@@ -221,6 +219,7 @@ const UNSERVED: &[(Emulator, &str, &str)] = &[
     (Moto, "AWS::Lambda::Function", "GET /2024-08-31/functions/{FunctionName}/recursion-config"),
     (Ministack, "AWS::Logs::LogGroup", "DescribeIndexPolicies"),
     (Moto, "AWS::Logs::LogGroup", "DescribeIndexPolicies"),
+    (Ministack, "AWS::RDS::DBSnapshot", "DescribeDBSnapshotAttributes"),
     (Ministack, "AWS::Route53::HostedZone", "GET /2013-04-01/queryloggingconfig"),
     (Ministack, "AWS::Route53::HostedZone", "POST /2013-04-01/tags/hostedzone"),
     (Ministack, "AWS::SNS::Topic", "GetDataProtectionPolicy"),
@@ -245,11 +244,19 @@ fn spoken(call: &str) -> &str {
 }
 
 /// Calls of sowing that an emulator does not serve.
-const UNSOWN: &[(Emulator, &str)] =
-    &[(Ministack, "guardduty.create_detector"), (Ministack, "securityhub.enable_security_hub")];
+const UNSOWN: &[(Emulator, &str)] = &[
+    (Ministack, "guardduty.create_detector"),
+    (Ministack, "rds.modify_db_cluster_snapshot_attribute"),
+    (Ministack, "rds.modify_db_snapshot_attribute"),
+    (Ministack, "securityhub.enable_security_hub"),
+];
 
 /// Calls of telling that an emulator does not serve.
-const UNTOLD: &[(Emulator, &str)] = &[(Ministack, "guardduty.list_detectors"), (Ministack, "securityhub.describe_hub")];
+const UNTOLD: &[(Emulator, &str)] = &[
+    (Ministack, "guardduty.list_detectors"),
+    (Ministack, "rds.describe_db_snapshot_attributes"),
+    (Ministack, "securityhub.describe_hub"),
+];
 
 /// Says which calls of sowing are not known to be unserved, and which are served by now.
 pub fn sown_otherwise(emulator: Emulator, unserved: &[Unserved]) -> Vec<String> {

@@ -512,6 +512,36 @@ def cluster(place, at, rng):
     return made and name
 
 
+@sown("AWS::RDS::DBSubnetGroup", 2)
+def subnet_group(place, at, rng):
+    name = f"subnets-{at:03}"
+    _, vpc, _ = pick(place, "AWS::EC2::Subnet", rng)
+    subnets = [subnet for subnet, of, _ in place.kept["AWS::EC2::Subnet"] if of == vpc][:3]
+    made = place.call("rds", "create_db_subnet_group", DBSubnetGroupName=name, DBSubnetGroupDescription=f"subnets {at}", SubnetIds=subnets,
+                      Tags=pairs(tags(rng, name)))
+    return made and name
+
+
+@sown("AWS::RDS::DBSnapshot", 8)
+def database_snapshot(place, at, rng):
+    name, database = f"db-snap-{at:03}", pick(place, "AWS::RDS::DBInstance", rng)
+    made = database and place.call("rds", "create_db_snapshot", DBSnapshotIdentifier=name, DBInstanceIdentifier=database, Tags=pairs(tags(rng, name)))
+    if made and at % 2 == 0:
+        place.call("rds", "modify_db_snapshot_attribute", DBSnapshotIdentifier=name, AttributeName="restore",
+                   ValuesToAdd=["all"] if at % 4 == 0 else ["999999999999", "888888888888"])
+    return made and name
+
+
+@sown("AWS::RDS::DBClusterSnapshot", 2)
+def cluster_snapshot(place, at, rng):
+    name, cluster = f"cluster-snap-{at:03}", pick(place, "AWS::RDS::DBCluster", rng)
+    made = cluster and place.call("rds", "create_db_cluster_snapshot", DBClusterSnapshotIdentifier=name, DBClusterIdentifier=cluster,
+                                  Tags=pairs(tags(rng, name)))
+    if made and at % 2 == 0:
+        place.call("rds", "modify_db_cluster_snapshot_attribute", DBClusterSnapshotIdentifier=name, AttributeName="restore", ValuesToAdd=["all"])
+    return made and name
+
+
 @sown("AWS::DynamoDB::Table", 20)
 def table(place, at, rng):
     name = f"table-{at:03}"

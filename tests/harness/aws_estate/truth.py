@@ -392,6 +392,49 @@ def clusters(place):
             "Tags": tags(cluster.get("TagList"))}
 
 
+@told("AWS::RDS::DBSubnetGroup")
+def subnet_groups(place):
+    for group in place.all("rds", "describe_db_subnet_groups", "DBSubnetGroups"):
+        name = group["DBSubnetGroupName"]
+        yield name, name, {
+            "DBSubnetGroupName": name, "DBSubnetGroupDescription": group["DBSubnetGroupDescription"], "DBSubnetGroupArn": group["DBSubnetGroupArn"],
+            "SubnetIds": [subnet["SubnetIdentifier"] for subnet in group["Subnets"]],
+            "Tags": tags(place.all("rds", "list_tags_for_resource", "TagList", ResourceName=group["DBSubnetGroupArn"]))}
+
+
+def sharing(answer, kind):
+    """Returns who may restore a snapshot: everybody, and accounts; nothing where that is not told."""
+    if not answer:
+        return {}
+    attributes = answer[f"{kind}AttributesResult"].get(f"{kind}Attributes") or []
+    values = [value for attribute in attributes if attribute["AttributeName"] == "restore" for value in attribute.get("AttributeValues") or []]
+    return {"IsPublic": "all" in values, "SharedWith": [value for value in values if value != "all"]}
+
+
+@told("AWS::RDS::DBSnapshot")
+def database_snapshots(place):
+    for snapshot in place.all("rds", "describe_db_snapshots", "DBSnapshots", SnapshotType="manual"):
+        name = snapshot["DBSnapshotIdentifier"]
+        found = place.call("rds", "describe_db_snapshot_attributes", DBSnapshotIdentifier=name)
+        yield name, name, {
+            "DBSnapshotIdentifier": name, "DBInstanceIdentifier": snapshot["DBInstanceIdentifier"], "DBSnapshotArn": snapshot["DBSnapshotArn"],
+            "Engine": snapshot["Engine"], "EngineVersion": snapshot.get("EngineVersion"), "Encrypted": snapshot["Encrypted"],
+            "AllocatedStorage": snapshot.get("AllocatedStorage"), "Status": snapshot["Status"], "StorageType": snapshot.get("StorageType"),
+            "KmsKeyId": snapshot.get("KmsKeyId"), "Tags": tags(snapshot.get("TagList")), **sharing(found, "DBSnapshot")}
+
+
+@told("AWS::RDS::DBClusterSnapshot")
+def cluster_snapshots(place):
+    for snapshot in place.all("rds", "describe_db_cluster_snapshots", "DBClusterSnapshots", SnapshotType="manual"):
+        name = snapshot["DBClusterSnapshotIdentifier"]
+        found = place.call("rds", "describe_db_cluster_snapshot_attributes", DBClusterSnapshotIdentifier=name)
+        yield name, name, {
+            "DBClusterSnapshotIdentifier": name, "DBClusterIdentifier": snapshot["DBClusterIdentifier"],
+            "DBClusterSnapshotArn": snapshot["DBClusterSnapshotArn"], "Engine": snapshot["Engine"], "StorageEncrypted": snapshot.get("StorageEncrypted"),
+            "Status": snapshot["Status"], "KmsKeyId": snapshot.get("KmsKeyId"), "Tags": tags(snapshot.get("TagList")),
+            **sharing(found, "DBClusterSnapshot")}
+
+
 @told("AWS::DynamoDB::Table")
 def tables(place):
     for name in place.all("dynamodb", "list_tables", "TableNames"):

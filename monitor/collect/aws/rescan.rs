@@ -52,6 +52,9 @@ const TOLD: &[&str] = &[
     "AWS::KMS::Alias",
     "AWS::KMS::Key",
     "AWS::Logs::LogGroup",
+    "AWS::RDS::DBClusterSnapshot",
+    "AWS::RDS::DBSnapshot",
+    "AWS::RDS::DBSubnetGroup",
     "AWS::Route53::RecordSet",
     "AWS::S3::Bucket",
     "AWS::S3::BucketAcl",
@@ -70,6 +73,9 @@ const RESTLESS: &[(&str, IsRestless)] = &[
         at(key, "MultiRegion").is_none_or(|is_shared| *is_shared != false)
             || (is_not(key, "Origin", "AWS_KMS") && is_not(key, "Origin", "EXTERNAL"))
     }),
+    // What is being made is not yet what it will be.
+    ("AWS::RDS::DBClusterSnapshot", |snapshot| is_not(snapshot, "Status", "available")),
+    ("AWS::RDS::DBSnapshot", |snapshot| is_not(snapshot, "Status", "available")),
     // The service for which a zone was made writes into it.
     ("AWS::Route53::RecordSet", |record| at(record, "^.LinkedService").is_some_and(|service| !service.is_null())),
 ];

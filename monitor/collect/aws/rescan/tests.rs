@@ -354,6 +354,11 @@ fn what_makes_a_thing_restless() {
     check("AWS::EC2::NatGateway", json!({"state": "available"}), false);
     check("AWS::EC2::NatGateway", json!({"state": "failed"}), true);
     check("AWS::EC2::NatGateway", json!({"state": "available", "availabilityMode": "regional"}), true);
+    for kind in ["AWS::RDS::DBClusterSnapshot", "AWS::RDS::DBSnapshot"] {
+        check(kind, json!({"Status": "available"}), false);
+        check(kind, json!({"Status": "creating"}), true);
+        check(kind, json!({}), true);
+    }
     check("AWS::Route53::RecordSet", json!({"^": {"Id": "Z"}}), false);
     check("AWS::Route53::RecordSet", json!({"^": {"LinkedService": {"ServicePrincipal": "servicediscovery"}}}), true);
     assert!(RESTLESS.iter().all(|(kind, _)| TOLD.contains(kind)));

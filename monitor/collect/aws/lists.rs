@@ -39,7 +39,7 @@ pub(super) struct Shared {
     /// Each kind.
     pub(super) lists: Slots<Kind, List>,
     /// What was said of all things of a kind at once, by where the part is that asks so.
-    pub(super) registers: Slots<usize, Register>,
+    pub(super) registers: Slots<(Kind, usize), Register>,
 }
 
 /// Things that are read once.

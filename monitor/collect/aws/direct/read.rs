@@ -259,11 +259,7 @@ impl Listing<'_> {
     async fn listed(&self) -> Result<Arc<List>, CallError> {
         let read = async {
             let mut list = List::default();
-            let things = match self.every(self.direct.list, Sought::All).await {
-                Err(error) if error.is(self.direct.gone) => Vec::new(),
-                things => things?,
-            };
-            for Found { name, thing, attributes } in self.name_all(things)? {
+            for Found { name, thing, attributes } in self.name_all(self.every(self.direct.list, Sought::All).await?)? {
                 list.add(self.kind, &name, &Value::Object(attributes));
                 if self.direct.named.is_empty() {
                     list.keep(&name, &thing);
@@ -530,7 +526,11 @@ impl Listing<'_> {
         }
         let read = async { Ok(Register::new(self.ask(part, things, Sought::All).await, theirs)) };
         let said = match self.shared {
-            Some(shared) => shared.registers.since(std::ptr::from_ref(part).addr(), self.wanted.since, read).await,
+            Some(shared) => {
+                // Parts of two kinds that are written alike may be at one place, and yet are of two services.
+                let of = (self.kind.clone(), std::ptr::from_ref(part).addr());
+                shared.registers.since(of, self.wanted.since, read).await
+            }
             None => read.await.map(Arc::new),
         };
         let said = said.unwrap_or_else(|_: CallError| Arc::new(Register::new(Said::Nothing, theirs)));

@@ -343,11 +343,13 @@ fn groups(asked: &Asked, name: &str) -> Reply {
 }
 
 #[test]
-fn a_probe_tells_attributes_of_the_shape() {
+fn a_probe_tells_attributes_of_the_shape_and_must_be_allowed() {
     for (direct, probe) in DIRECT.iter().filter_map(|direct| Some((direct, direct.probe.as_ref()?))) {
         for attribute in probe.tells {
             assert!(direct.shape.iter().any(|field| field.to == *attribute), "{}: {attribute}", direct.kind);
         }
+        let action = format!("{}:{}", direct.service.prefix, probe.call.operation);
+        assert!(direct.actions().any(|allowed| allowed == action), "{action}");
     }
 }
 
@@ -394,11 +396,13 @@ async fn what_is_told_by_name_is_newer_than_a_list() {
     check_role(Some(refuse(500, "ServiceFailure")), Err(GapReason::Timeout)).await;
 }
 
-#[tokio::test]
-async fn what_went_below_a_list_is_no_absence() {
+/// Checks that a service of a cluster is not absent, where the list of clusters is answered so, or honestly.
+async fn check_no_absence(clusters: Option<Reply>) {
     let arn = |what: &str| format!("arn:aws:ecs:eu-west-1:111111111111:{what}");
     let server = Server::start(move |asked, _| match &*asked.operation {
-        "ListClusters" => say(200, json!({"clusterArns": [arn("cluster/one"), arn("cluster/two")]}).to_string()),
+        "ListClusters" => clusters
+            .clone()
+            .unwrap_or_else(|| say(200, json!({"clusterArns": [arn("cluster/one"), arn("cluster/two")]}).to_string())),
         "ListServices" if asked.input["cluster"] == arn("cluster/one") => {
             say(200, json!({"serviceArns": []}).to_string())
         }
@@ -416,6 +420,12 @@ async fn what_went_below_a_list_is_no_absence() {
     let wanted = Wanted { full: [kind.clone()].into(), by_any_name: true, ..Wanted::default() };
     let name = format!("{}|one", "arn:aws:ecs:eu-west-1:111111111111:service/one/web");
     assert!(aws.read(&scope().id(&kind, &name), &wanted).await.is_err());
+}
+
+#[tokio::test]
+async fn what_failed_in_a_list_or_below_it_is_no_absence() {
+    check_no_absence(None).await;
+    check_no_absence(Some(refuse(400, "ClusterNotFoundException"))).await;
 }
 
 #[tokio::test]
